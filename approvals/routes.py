@@ -1,0 +1,254 @@
+"""The ways of approving: routes, what each of their versions says, and whose yes each step needs."""
+
+from collections import namedtuple
+
+from django.apps import apps
+from django.conf import settings
+from django.db import models, transaction
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext
+
+from crm import conditions
+from crm.models import Department, Role, User
+from crm.names import Named
+from crm.verbs import Refused
+
+Vacancy = namedtuple("Vacancy", ["step", "department"])
+
+# What a route may ask of a record, besides the level of its department.
+ASKED = ("business_type", "amount")
+
+
+def kinds():
+    """This will list the models that approvals can be about: those that keep the promises named in approvals.models."""
+    return [model for model in apps.get_models() if hasattr(model, "APPROVAL_CORE")]
+
+
+class Act(models.TextChoices):
+    REPORT = "report", _("Report")
+    SIGN = "sign", _("Sign")
+    TERMINATE = "terminate", _("Terminate")
+
+
+class Route(Named):
+    """A way of approving one act. Where several match, the one that comes first in order is taken."""
+
+    act = models.CharField(_("act"), max_length=10, choices=Act)
+    order = models.PositiveIntegerField(_("order"), default=0)
+    active = models.BooleanField(_("active"), default=True, help_text=_("A retired route is no longer chosen."))
+
+    class Meta:
+        verbose_name = _("approval route")
+        verbose_name_plural = _("approval routes")
+        ordering = ["act", "order", "id"]
+
+    @property
+    def draft(self):
+        """This will give the version that is being written, or None."""
+        return self.versions.filter(published_at=None).first()
+
+    @transaction.atomic
+    def revise(self):
+        """This will give the route's draft version: the one there is, or a new one that says what the newest says."""
+        draft = self.draft
+        if draft is not None:
+            return draft
+        last = self.versions.first()
+        if last is None:
+            return self.versions.create(number=1)
+        draft = self.versions.create(number=last.number + 1, levels=last.levels, conditions=last.conditions)
+        for step in last.steps.all():
+            copy = draft.steps.create(order=step.order, may_finish=step.may_finish)
+            copy.roles.set(step.roles.all())
+            copy.people.set(step.people.all())
+        return draft
+
+
+class RouteVersion(models.Model):
+    """
+    What a route says, from one publication to the next. A published version never changes: approvals that run from it
+    go on by it, and a new round takes the newest.
+    """
+
+    route = models.ForeignKey(Route, models.PROTECT, related_name="versions", verbose_name=_("approval route"))
+    number = models.PositiveIntegerField(_("version"), editable=False)
+    levels = models.JSONField(_("department levels"), default=list, blank=True)  # of crm.models.Level; empty means all
+    conditions = models.JSONField(_("conditions"), default=dict, blank=True)  # see crm.conditions; empty means always
+    published_at = models.DateTimeField(_("published"), null=True, editable=False)
+    published_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.PROTECT,
+        null=True,
+        editable=False,
+        related_name="+",
+        verbose_name=_("published by"),
+    )
+
+    class Meta:
+        verbose_name = _("route version")
+        verbose_name_plural = _("route versions")
+        ordering = ["route", "-number"]
+        constraints = [
+            models.UniqueConstraint(fields=["route", "number"], name="route_version"),
+            models.UniqueConstraint(fields=["route"], condition=Q(published_at=None), name="route_one_draft"),
+        ]
+
+    def __str__(self):
+        return _("%(route)s, version %(number)s") % {"route": self.route, "number": self.number}
+
+    # Questions
+
+    @classmethod
+    def in_force(cls, *acts):
+        """This will list the newest published version of each active route, in the order in which routes are tried."""
+        published = cls.objects.filter(route__act__in=acts or Act, route__active=True, published_at__isnull=False)
+        newest = {}
+        for version in published.select_related("route").order_by("route__order", "route_id", "-number"):
+            newest.setdefault(version.route_id, version)
+        return list(newest.values())
+
+    @classmethod
+    def newest_of(cls, route_id):
+        """This will give the newest published version of one route, in force or retired."""
+        return cls.objects.filter(route=route_id, published_at__isnull=False).order_by("-number").first()
+
+    @classmethod
+    def of(cls, about, act):
+        """This will choose the version that an approval of `act` about this record runs from, or None."""
+        return cls.first_for(about, cls.in_force(act))
+
+    @staticmethod
+    def first_for(about, versions):
+        """This will choose the first of `versions` that fits the record, or None."""
+        for version in versions:
+            if version.covers(about.department) and conditions.holds(version.conditions, about):
+                return version
+        return None
+
+    @classmethod
+    def vacancies(cls):
+        """
+        This will list a Vacancy(step, department) for each step in force that nobody can decide for a department where
+        people work: neither its own people nor those of any department above hold a role of it.
+        """
+        held = set(User.roles.through.objects.filter(user__is_active=True).values_list("role", "user__department"))
+        steps = [step for version in cls.in_force() for step in version.steps.prefetch_related("roles", "people")]
+        vacant = []
+        for department in Department.objects.filter(users__is_active=True).distinct():
+            for step in steps:
+                roles = (role.pk for role in step.roles.all())
+                places = {(role, above) for role in roles for above in department.ancestor_ids}
+                named = any(person.is_active for person in step.people.all())
+                if step.version.covers(department) and not named and held.isdisjoint(places):
+                    vacant.append(Vacancy(step, department))
+        return vacant
+
+    def covers(self, department):
+        return not self.levels or department.level in self.levels
+
+    def problems(self):
+        """This will list, in sentences, what keeps this version from working."""
+        steps = list(self.steps.prefetch_related("roles", "people"))
+        if not steps:
+            return [_("A route needs at least one step.")]
+        found = [
+            _("Step %(order)s names neither a role nor a person.") % {"order": step.order}
+            for step in steps
+            if not step.roles.all() and not step.people.all()
+        ]
+        if not steps[-1].may_finish:
+            found.append(_("The approver of the last step must be allowed to finish."))
+        for kind in kinds():
+            try:
+                conditions.check(self.conditions, kind, ASKED)
+            except conditions.ConditionError as error:
+                found.append(error.message)
+        return found
+
+    # Verbs
+
+    @transaction.atomic
+    def publish(self, *, by):
+        """This will make this draft the version that new rounds use. Raises Refused where it could not work."""
+        draft = RouteVersion.objects.select_for_update(of=("self",)).get(pk=self.pk)
+        if draft.published_at:
+            raise Refused(_("This version is published already."))
+        if problems := draft.problems():
+            raise Refused(" ".join(str(problem) for problem in problems))
+        self.published_at = draft.published_at = timezone.now()
+        self.published_by = draft.published_by = by
+        draft.save(update_fields=["published_at", "published_by"])
+
+
+class Step(models.Model):
+    """One step of a route: whose yes it needs, and whether that yes may be the last."""
+
+    version = models.ForeignKey(RouteVersion, models.CASCADE, related_name="steps")
+    order = models.PositiveSmallIntegerField(_("order"))
+    roles = models.ManyToManyField(Role, blank=True, related_name="+", verbose_name=_("roles"))
+    people = models.ManyToManyField(settings.AUTH_USER_MODEL, blank=True, related_name="+", verbose_name=_("people"))
+    may_finish = models.BooleanField(_("may finish"), default=False)
+
+    class Meta:
+        verbose_name = _("step")
+        verbose_name_plural = _("steps")
+        ordering = ["version", "order"]
+        constraints = [models.UniqueConstraint(fields=["version", "order"], name="step_order")]
+
+    def __str__(self):
+        named = (*self.roles.all(), *self.people.all())
+        return pgettext("between the members of a list", ", ").join(str(one) for one in named)
+
+    @property
+    def next(self):
+        """This will give the step that escalating leads to, or None."""
+        return self.version.steps.filter(order__gt=self.order).first()
+
+    def asks_for(self, person, *, in_reach):
+        """
+        This will tell whether the step names this very person or, where they are `in_reach`, a role that they hold.
+        """
+        return (in_reach and self.roles.filter(users=person).exists()) or self.people.filter(pk=person.pk).exists()
+
+    def may_decide_again(self, person, about, without):
+        """This will tell whether `person`, who decided here before, may do so for the record as it is now."""
+        in_reach = person.department is not None and about.department.within(person.department)
+        return person.is_active and person not in without and self.asks_for(person, in_reach=in_reach)
+
+    def role_of(self, person):
+        """This will name the role in which this person decides here; "" for somebody who is asked for by name."""
+        held = person.role_keys
+        return ", ".join(str(role) for role in self.roles.all() if role.key in held)
+
+    def asks(self):
+        """This will give what two steps have in common that ask for the same."""
+        return {role.pk for role in self.roles.all()}, {person.pk for person in self.people.all()}
+
+    def candidates(self, about, *, without=()):
+        """
+        This will list who may decide this step for the record: the people it names, and the active holders of its roles
+        in the record's department or else in the nearest one above that has any. `without` are never candidates.
+        """
+        up = about.department.ancestor_ids
+        roles = Step.roles.through.objects.filter(step=self.pk).values("role")
+        holders = User.roles.through.objects.filter(role__in=roles).values("user")
+        named = list(Step.people.through.objects.filter(step=self.pk).values_list("user", flat=True))
+        able = User.objects.filter(is_active=True).exclude(pk__in=[person.pk for person in without])
+        able = able.select_related("department")
+        people = list(able.filter(pk__in=holders, department__in=up))
+        places = {person.department_id for person in people}
+        nearest = next((pk for pk in up if pk in places), None)
+        people = [person for person in people if person.department_id == nearest]
+        if named:  # all in one order, which is the database's
+            people = list(able.filter(pk__in=[*named, *(person.pk for person in people)]))
+        return people
+
+    def nobody(self, about):
+        """This will give the refusal that says whom the step lacks, and where."""
+        return Refused(
+            _("Nobody in %(department)s or above can decide this step: it needs %(roles)s. Ask an administrator.")
+            % {"department": about.department, "roles": self},
+            field="approver",
+        )

@@ -1,0 +1,208 @@
+"""The administrators' pages: users, departments, roles, the audit; and how every picklist is edited."""
+
+from django import forms
+from django.conf import settings
+from django.contrib import admin
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.forms import AdminUserCreationForm
+from django.contrib.auth.models import Group
+from django.utils.translation import gettext_lazy as _
+
+from crm.models import Audit, Department, Role, User
+
+admin.site.unregister(Group)  # a department's group is made with it, and nothing else is a group
+admin.site.site_header = admin.site.site_title = "Pursuit"
+admin.site.index_title = _("Administration")
+
+
+class NamesWidget(forms.MultiWidget):
+    """One text per language, each with the language's own name before it."""
+
+    template_name = "admin/names.html"
+
+    def __init__(self):
+        super().__init__(
+            {
+                code.replace("-", "_"): forms.TextInput(attrs={"class": "vTextField"})
+                for code, _name in settings.LANGUAGES
+            }
+        )
+
+    def decompress(self, value):
+        return [(value or {}).get(code, "") for code, _name in settings.LANGUAGES]
+
+    def get_context(self, name, value, attrs):
+        context = super().get_context(name, value, attrs)
+        for widget, (_code, language) in zip(context["widget"]["subwidgets"], settings.LANGUAGES, strict=True):
+            widget["language"] = language
+            widget["attrs"]["aria-label"] = language
+        return context
+
+
+class NamesField(forms.MultiValueField):
+    """A JSON of names, typed as one text per language; at least one is needed."""
+
+    def __init__(self, **kwargs):
+        texts = [forms.CharField(required=False, max_length=80) for _language in settings.LANGUAGES]
+        super().__init__(texts, widget=NamesWidget(), require_all_fields=False, **kwargs)
+
+    def compress(self, texts):
+        return {
+            code: text.strip() for (code, _name), text in zip(settings.LANGUAGES, texts, strict=False) if text.strip()
+        }
+
+
+class NamedAdmin(admin.ModelAdmin):
+    """Anything with names per language. The key is chosen once."""
+
+    search_fields = ["key", "names"]
+
+    def formfield_for_dbfield(self, field, request, **kwargs):
+        if field.name == "names":
+            return NamesField(label=field.verbose_name, help_text=_("One language is enough; the others show it too."))
+        return super().formfield_for_dbfield(field, request, **kwargs)
+
+    def get_readonly_fields(self, request, obj=None):
+        return [*super().get_readonly_fields(request, obj), *(["key"] if obj else [])]
+
+
+class PicklistAdmin(NamedAdmin):
+    """A picklist: a value in use is retired, not deleted."""
+
+    list_display = ["name", "key", "order", "colour", "active"]
+    list_editable = ["order", "active"]
+    list_filter = ["active"]
+    ordering = ["order", "key"]
+
+    @admin.display(description=_("name"))
+    def name(self, value):
+        return value.name
+
+    def get_deleted_objects(self, objs, request):
+        """This will name what still holds a value, so that Django refuses the deletion and says why."""
+        deletable, counts, permissions_needed, protected = super().get_deleted_objects(objs, request)
+        if protected:
+            protected = [_("Records hold this value. Retire it instead: clear “active”; old records go on showing it.")]
+        return deletable, counts, permissions_needed, protected
+
+
+@admin.register(Department)
+class DepartmentAdmin(NamedAdmin):
+    list_display = ["indented", "key", "level", "active"]
+    list_filter = ["level", "active"]
+    fields = ["key", "names", "parent", "level", "active"]
+    ordering = ["path"]
+
+    @admin.display(description=_("department"))
+    def indented(self, department):
+        return " " * 3 * (department.path.count("/") - 2) + department.name
+
+
+@admin.register(Role)
+class RoleAdmin(NamedAdmin):
+    list_display = ["name", "key", "scope"]
+
+    @admin.display(description=_("name"))
+    def name(self, role):
+        return role.name
+
+    def has_delete_permission(self, request, obj=None):
+        """The permission table and the shipped routes name the shipped roles, so those stay."""
+        return super().has_delete_permission(request, obj) and (obj is None or obj.key not in SHIPPED_ROLES)
+
+    def get_actions(self, request):
+        return {}  # no deleting by the dozen past has_delete_permission
+
+
+SHIPPED_ROLES = {"rep", "director", "deputy_gm", "gm", "support", "opportunity_manager", "administrator"}
+
+
+@admin.register(User)
+class UserAdmin(DjangoUserAdmin):
+    """People. Whoever holds the role of administrator may enter these pages; nothing else opens them."""
+
+    add_form = AdminUserCreationForm
+    list_display = ["username", "name", "department", "role_names", "is_active", "last_login"]
+    list_filter = ["is_active", "roles", "department"]
+    search_fields = ["username", "name", "email"]
+    ordering = ["username"]
+    filter_horizontal = ["roles"]
+    list_select_related = ["department"]
+    fieldsets = [
+        (None, {"fields": ["username", "password", "name", "email", "phone"]}),
+        (_("Place and roles"), {"fields": ["department", "roles", "is_active"]}),
+        (_("Settings"), {"fields": ["language", "time_zone", "theme"]}),
+        (_("Sign-ins"), {"fields": ["last_login", "previous_sign_in_at"]}),
+    ]
+    add_fieldsets = [
+        (
+            None,
+            {
+                "fields": [
+                    "username",
+                    "usable_password",
+                    "password1",
+                    "password2",
+                    "name",
+                    "email",
+                    "department",
+                    "roles",
+                ]
+            },
+        )
+    ]
+    readonly_fields = ["last_login", "previous_sign_in_at"]
+
+    @admin.display(description=_("roles"))
+    def role_names(self, user):
+        return ", ".join(str(role) for role in user.roles.all())
+
+    def get_queryset(self, request):
+        return super().get_queryset(request).prefetch_related("roles")
+
+    def has_delete_permission(self, request, obj=None):
+        return False  # what somebody did stays theirs; they are deactivated
+
+    def save_form(self, request, form, change):
+        """This will remember the rights before the form, for the audit."""
+        before = User.objects.get(pk=form.instance.pk) if change else None
+        form.rights_before = rights(before) if before else None
+        return super().save_form(request, form, change)
+
+    def save_related(self, request, form, formsets, change):
+        super().save_related(request, form, formsets, change)
+        user = form.instance
+        user.refresh_from_db()
+        staff = user.is_any("administrator")
+        User.objects.filter(pk=user.pk).update(is_staff=staff)
+        after = rights(user)
+        if after != form.rights_before:
+            Audit.note("rights_changed", by=request.user, user=user.username, before=form.rights_before, after=after)
+
+
+def rights(user):
+    """This will give what a user may and sees, as the audit keeps it."""
+    return {
+        "active": user.is_active,
+        "department": user.department and user.department.key,
+        "roles": sorted(role.key for role in user.roles.all()),
+    }
+
+
+@admin.register(Audit)
+class AuditAdmin(admin.ModelAdmin):
+    """The audit is read here, and written nowhere but by what happens."""
+
+    list_display = ["at", "kind", "by", "address", "data"]
+    list_filter = ["kind"]
+    search_fields = ["by__username", "address"]
+    list_select_related = ["by"]
+
+    def has_add_permission(self, request):
+        return False
+
+    def has_change_permission(self, request, obj=None):
+        return False
+
+    def has_delete_permission(self, request, obj=None):
+        return False

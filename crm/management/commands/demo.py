@@ -1,0 +1,274 @@
+"""Loads the demo company: its people, and weeks of their work, done by the product's own verbs."""
+
+import json
+from contextlib import contextmanager
+from datetime import datetime, time, timedelta
+from decimal import Decimal
+from itertools import cycle
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.contrib.auth.hashers import make_password
+from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from approvals.models import Approval, Round, Task
+from crm.models import Department, Role, User
+from crm.moments import organisation_month, organisation_today
+from customers.models import Contact, Customer, CustomerLevel, Industry
+from notices.models import Announcement, Delivery, Event, Message
+from opportunities.models import BusinessType, FollowUp, FollowUpKind, LostReason, Movement, Opportunity, Source, Stage
+
+FILE = settings.BASE_DIR / "fixtures" / "demo.json"
+
+
+class Command(BaseCommand):
+    help = (
+        "Loads the demo company. Does nothing where it is there already; refuses a database with other people's data."
+    )
+
+    def handle(self, **options):
+        if User.objects.filter(demo=True).exists():
+            self.stdout.write("The demo company is there already.")
+            return
+        if User.objects.exists() or Department.objects.exists():
+            raise CommandError(
+                "This database holds other people's data. "
+                "The demo company needs a database of its own: set DATABASE_URL."
+            )
+        demo = json.loads(FILE.read_text(encoding="utf-8"))
+        with transaction.atomic():
+            Company(demo).found()
+        self.stdout.write(
+            f"Loaded the demo company: {User.objects.count()} people, {Opportunity.objects.count()} opportunities."
+        )
+
+
+class Company:
+    """The demo company being founded. Days are counted back from today."""
+
+    def __init__(self, demo):
+        self.demo = demo
+        self.notes = cycle(demo["notes"])
+        self.password = make_password(demo["password"])
+
+    def found(self):
+        self.departments = {}
+        for row in self.demo["departments"]:
+            parent = self.departments.get(row.pop("parent", None))
+            self.departments[row["key"]] = Department.objects.create(parent=parent, **row)
+        self.people = {row[0]: self.person(*row) for row in self.demo["users"]}
+        self.customers = {row[0]: self.customer(*row) for row in self.demo["customers"]}
+        for row in self.demo["opportunities"]:
+            self.opportunity(row)
+        for row in self.demo["plans"]:
+            self.plan(*row)
+        for row in self.demo["announcements"]:
+            self.announcement(row)
+        week = timezone.now() - timedelta(days=4)
+        Message.objects.filter(at__lt=week).update(read_at=F("at") + timedelta(hours=3))
+        Delivery.objects.all().delete()  # what its past would have mailed was never written to anybody
+
+    def person(self, username, name, role, department):
+        person = User(
+            username=username,
+            password=self.password,
+            name=name,
+            email=f"{username}@demo.invalid",
+            department=self.departments[department],
+            is_staff=role == "administrator",
+            is_superuser=role == "administrator",
+            demo=True,
+            previous_sign_in_at=self.moment(1, 18),
+        )
+        person.save()
+        person.roles.set(Role.objects.filter(key=role))
+        return person
+
+    def customer(self, name, industry, level, status, owner, contacts):
+        owner = self.people[owner]
+        with self.days_ago(120):
+            customer = Customer(
+                name=name,
+                industry=Industry.objects.get(key=industry),
+                level=CustomerLevel.objects.get(key=level),
+                status=status,
+                phone=contacts[0][2],
+            )
+            customer.create(by=owner)
+            for contact, title, phone in contacts:
+                Contact(customer=customer, name=contact, title=title, phone=phone).create(by=owner)
+        return customer
+
+    def opportunity(self, row):
+        owner = self.people[row["owner"]]
+        age, stage = row["age"], Stage.objects.get(key=row["stage"])
+        first = stage.pipeline.first_stage
+        ends, waits = row.get("ends", "active"), row.get("waits", 0)
+        never_active = ends in ("draft", "void", "reporting", "returned")
+        with self.days_ago(age):
+            opportunity = Opportunity(
+                name=row["name"],
+                owner=owner,
+                customer=self.customers[row["customer"]],
+                business_type=BusinessType.objects.get(key=row["type"]),
+                source=Source.objects.filter(key=row.get("source")).first(),
+                stage=first,
+                amount=None if row["amount"] is None else Decimal(row.get("first_amount", row["amount"])),
+                expected_close_on=self.day(row.get("first_close", row["close"])),
+                description=row.get("first_description", row.get("description", "")),
+            )
+            opportunity.create(by=owner)
+            for contact in opportunity.customer.contacts.all():
+                opportunity.add_contact(contact=contact, by=owner)
+        for person, may_edit in row.get("share", []):
+            with self.days_ago(3):
+                opportunity.share(by=owner, people=[self.people[person]], may_edit=may_edit)
+        if ends == "void":
+            with self.days_ago(waits):
+                opportunity.void(by=owner, reason=row["void"])
+        if ends == "draft" or ends == "void":
+            return
+        approver = self.people[row["to"]] if never_active else self.approver(opportunity, "report")
+        with self.days_ago(age if "returned_first" in row or ends == "returned" or not never_active else waits):
+            opportunity.report(by=owner, approver=approver)
+        if ends == "returned" or (never_active and "returned_first" in row):
+            with self.days_ago(max(waits, age - 3)):
+                self.decide(opportunity, "return_", comment=row.get("comment") or row["returned_first"])
+        if never_active and "returned_first" in row:
+            with self.days_ago(waits):
+                opportunity.change(
+                    by=owner,
+                    amount=Decimal(row["amount"]),
+                    expected_close_on=self.day(row["close"]),
+                    description=row["description"],
+                )
+                opportunity.report(by=owner, approver=approver)
+        if not never_active:
+            with self.days_ago(age - 1):
+                self.decide(opportunity, "finish")
+            self.work(opportunity, row, stage)
+        self.follow_up(opportunity, row)
+
+    def work(self, opportunity, row, stage):
+        """This will take an active opportunity through its stages, and to its end where it has one."""
+        owner, ends, waits = opportunity.owner, row.get("ends", "active"), row.get("waits", row.get("closed", 0))
+        path = list(
+            stage.pipeline.stages.filter(
+                kind="open", order__gt=stage.pipeline.first_stage.order, order__lte=stage.order
+            )
+        )
+        span = row["age"] - 2 - max(waits, 4)
+        for number, step in enumerate(path, 1):
+            with self.days_ago(row["age"] - 2 - span * number // (len(path) + 1)):
+                opportunity.move(stage=step, by=owner)
+        if ends in ("signing", "signed"):
+            if "returned_first" in row:
+                self.ask_to_sign(opportunity, row, waits + 4)
+                with self.days_ago(waits + 3):
+                    self.decide(opportunity, "return_", comment=row["returned_first"])
+            self.ask_to_sign(opportunity, row, waits + (ends == "signed"))
+        if ends in ("terminating", "terminated"):
+            with self.days_ago(waits + (ends == "terminated")):
+                reason = LostReason.objects.get(key=row["reason"])
+                opportunity.terminate(by=owner, approver=self.people[row["to"]], reason=reason)
+        if ends in ("signed", "terminated"):
+            with self.days_ago(waits):
+                self.decide(opportunity, "finish")
+
+    def ask_to_sign(self, opportunity, row, days):
+        approver = self.people[row["to"]] if "to" in row else self.approver(opportunity, "sign")
+        with self.days_ago(days):
+            opportunity.sign(
+                by=opportunity.owner,
+                approver=approver,
+                contract_number=row["contract"],
+                signed_amount=Decimal(row.get("signed_amount", row["amount"])),
+                signed_on=organisation_today() - timedelta(days=days),
+                term=24,
+            )
+
+    def approver(self, opportunity, act):
+        return Approval.plan(opportunity, act, by=opportunity.owner).candidates[0]
+
+    def decide(self, opportunity, verb, **given):
+        task = opportunity.open_task
+        getattr(task, verb)(by=task.holder, seen=opportunity.version, **given)
+        opportunity.refresh_from_db()
+
+    def follow_up(self, opportunity, row):
+        """This will write a follow-up every week or so, the last one `touched` days ago."""
+        touched = row.get("touched")
+        while touched is not None and touched < row["age"]:
+            kind, content = next(self.notes)
+            done = FollowUp(
+                opportunity=opportunity,
+                kind=FollowUpKind.objects.get(key=kind),
+                content=content,
+                at=self.moment(touched, 9 + touched % 8),
+                contact=opportunity.customer.contacts.first(),
+            )
+            with self.days_ago(touched):
+                done.add(by=opportunity.owner)
+            touched += 8 + touched % 7
+
+    def plan(self, customer, opportunity, owner, days, hour, kind, content):
+        FollowUp(
+            opportunity=Opportunity.objects.get(name=opportunity),
+            kind=FollowUpKind.objects.get(key=kind),
+            content=content,
+            at=max(self.moment(-days, hour), timezone.now() + timedelta(hours=1)),
+        ).add(by=self.people[owner])
+
+    def announcement(self, row):
+        made = Announcement.objects.create(
+            title=row["title"],
+            body=row["body"],
+            by=self.people["manager"],
+            at=min(self.moment(row["days"], 8), timezone.now()),
+        )
+        made.departments.set([self.departments[key] for key in row["departments"]])
+
+    def day(self, days):
+        return None if days is None else organisation_today() + timedelta(days=days)
+
+    def moment(self, days, hour):
+        day = organisation_today() - timedelta(days=days)
+        return datetime.combine(day, time(hour, 20), ZoneInfo(settings.ORGANISATION_TIME_ZONE))
+
+    @contextmanager
+    def days_ago(self, days):
+        """This will date what is written inside `days` back; the past of a demo company cannot be lived through."""
+        began = timezone.now()
+        yield
+        if not days:
+            return
+        by = timedelta(days=days)
+        for model, names in DATED.items():
+            for name in names:
+                model._base_manager.filter(**{f"{name}__gte": began}).update(**{name: F(name) - by})
+        for approval in Approval.objects.filter(
+            month__isnull=False, closed_at__gte=began - by, closed_at__lt=timezone.now() - by
+        ):
+            closed_on = timezone.localdate(approval.closed_at, ZoneInfo(settings.ORGANISATION_TIME_ZONE))
+            Approval.objects.filter(pk=approval.pk).update(month=organisation_month(closed_on))
+        closed = Opportunity.objects.filter(
+            state__in=["terminated", "void"], closed_on=organisation_today(), updated_at__gte=began
+        )
+        closed.update(closed_on=organisation_today() - by)
+
+
+DATED = {
+    Event: ["at"],
+    Message: ["at"],
+    Approval: ["opened_at", "closed_at"],
+    Round: ["asked_at"],
+    Task: ["opened_at", "closed_at"],
+    Movement: ["at"],
+    Customer: ["created_at"],
+    Contact: ["created_at"],
+    Opportunity: ["created_at"],
+    FollowUp: ["created_at"],
+}

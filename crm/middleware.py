@@ -1,0 +1,69 @@
+"""What happens around every page: the reader's language and time zone, no cache, and a clear page for each refusal."""
+
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.shortcuts import render
+from django.utils import timezone, translation
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext_lazy as _
+
+from crm.verbs import Refused
+
+
+def profile(get_response):
+    """
+    This will answer signed-in people in the language and time zone of their profile.
+
+    Before sign-in the language is LocaleMiddleware's choice (cookie, then browser) and the time the organisation's.
+    Each request sets both anew and none takes them back: a long export is written after its answer has passed here.
+    """
+
+    def answer(request):
+        zone = settings.ORGANISATION_TIME_ZONE
+        if request.user.is_authenticated:
+            zone = request.user.time_zone or zone
+            if request.user.language:
+                translation.activate(request.user.language)
+                request.LANGUAGE_CODE = translation.get_language()
+        timezone.activate(ZoneInfo(zone))
+        return get_response(request)
+
+    return answer
+
+
+def private(get_response):
+    """This will keep answers out of every cache, a shared computer's browser included, unless a view says otherwise."""
+
+    def answer(request):
+        response = get_response(request)
+        response.headers.setdefault("Cache-Control", "no-store")
+        return response
+
+    return answer
+
+
+def refusals(get_response):
+    """
+    This will answer with a page that says why, where a verb refused and no form was there to say it, and where an
+    address that only takes what a button sends was opened as a page.
+    """
+
+    def answer(request):
+        response = get_response(request)
+        if response.status_code == 405 and not response.content:
+            page = say(request, _("This address only takes what a button sends. Nothing was changed."), status=405)
+            page.headers["Allow"] = response.headers["Allow"]
+            return page
+        return response
+
+    def refused(request, error):
+        return say(request, error.message, status=error.status) if isinstance(error, Refused) else None
+
+    def say(request, message, *, status):
+        back = request.headers.get("Referer", "")
+        safe = url_has_allowed_host_and_scheme(back, request.get_host(), require_https=request.is_secure())
+        return render(request, "refused.html", {"message": message, "back": back if safe else "/"}, status=status)
+
+    answer.process_exception = refused
+    return answer

@@ -1,0 +1,304 @@
+"""Who works here: departments, roles, users; the audit of what they tried; the counters that number records."""
+
+from django.apps import apps
+from django.contrib.auth.models import AbstractUser, Group
+from django.core.exceptions import ValidationError
+from django.core.validators import RegexValidator
+from django.db import models, transaction
+from django.utils import timezone
+from django.utils.functional import cached_property
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
+
+from crm.names import Named
+
+
+class Level(models.IntegerChoices):
+    """How high a department stands; levels only grow downwards, and a level may be left out."""
+
+    HEAD_OFFICE = 10, _("Head office")
+    PROVINCE = 20, _("Province")
+    CITY = 30, _("City")
+    TEAM = 40, _("Team")
+
+
+class AtDepartment(models.Model):
+    """
+    The department that something belongs to, with the ancestors that a scope asks for.
+
+    `province` and `city` are the lowest department on the way up, itself included, whose level is not below province or
+    city. So a subtree is an equality on one column, which an index can serve in order, and no column is ever empty.
+    """
+
+    department = models.ForeignKey(
+        "crm.Department", models.PROTECT, related_name="+", db_index=False, verbose_name=_("department")
+    )
+    province = models.ForeignKey("crm.Department", models.PROTECT, related_name="+", db_index=False, editable=False)
+    city = models.ForeignKey("crm.Department", models.PROTECT, related_name="+", db_index=False, editable=False)
+
+    class Meta:
+        abstract = True
+
+    def place(self, department):
+        """This will put the record into `department` and under its ancestors."""
+        self.department = department
+        self.province_id = department.province_id
+        self.city_id = department.city_id
+
+
+class Placed(AtDepartment):
+    """What moves along when its department moves in the tree, unlike a fact of the past such as a Signing."""
+
+    class Meta:
+        abstract = True
+
+    @staticmethod
+    def models():
+        """This will list every model whose ancestor columns follow the tree."""
+        return [model for model in apps.get_models() if issubclass(model, Placed)]
+
+
+class Department(Named):
+    """A node of the organisation. Its group is what guardian's rows name when a record is shared with a department."""
+
+    parent = models.ForeignKey(
+        "self", models.PROTECT, null=True, blank=True, related_name="children", verbose_name=_("part of")
+    )
+    level = models.PositiveSmallIntegerField(_("level"), choices=Level.choices)
+    active = models.BooleanField(_("active"), default=True)
+
+    path = models.CharField(max_length=200, editable=False, db_index=True)  # "/1/4/9/", itself included
+    province = models.ForeignKey("self", models.PROTECT, null=True, editable=False, related_name="+")
+    city = models.ForeignKey("self", models.PROTECT, null=True, editable=False, related_name="+")
+    group = models.OneToOneField(Group, models.PROTECT, editable=False, related_name="department")
+
+    class Meta:
+        verbose_name = _("department")
+        verbose_name_plural = _("departments")
+        ordering = ["path"]
+        constraints = [
+            models.UniqueConstraint("level", condition=models.Q(parent=None), name="department_one_root"),
+            models.CheckConstraint(
+                condition=models.Q(parent=None, level=Level.HEAD_OFFICE)
+                | models.Q(parent__isnull=False, level__gt=Level.HEAD_OFFICE),
+                name="department_root_is_head_office",
+            ),
+        ]
+
+    def clean(self):
+        if self.parent is None and self.level != Level.HEAD_OFFICE:
+            raise ValidationError({"parent": _("Only the head office is part of nothing.")})
+        if self.parent is not None and self.level is not None and self.level <= self.parent.level:
+            raise ValidationError({"level": _("A department stands below the one it is part of.")})
+        if self.pk and self.parent and self.parent.path.startswith(self.path):
+            raise ValidationError({"parent": _("A department cannot be part of itself.")})
+        if self.pk and self.level and self.children.filter(level__lte=self.level).exists():
+            raise ValidationError({"level": _("A department stands above those that are part of it.")})
+
+    @transaction.atomic
+    def save(self, *args, **kwargs):
+        """This will keep path, ancestor columns and group true, for this department and, when it moved, all below."""
+        if self.group_id is None:
+            self.group = Group.objects.create(name=f"department:{self.key}")
+        super().save(*args, **kwargs)
+        Department.objects.get(pk=self.pk)._plant(Department.objects.get(pk=self.parent_id) if self.parent_id else None)
+        self.refresh_from_db()
+
+    def _plant(self, parent):
+        """
+        This will work out this department's path and ancestors below `parent`; a change goes on to children
+        and records.
+        """
+        was = (self.path, self.province_id, self.city_id)
+        self.path = f"{parent.path if parent else '/'}{self.pk}/"
+        self.province_id = self.pk if self.level <= Level.PROVINCE else parent.province_id
+        self.city_id = self.pk if self.level <= Level.CITY else parent.city_id
+        if was == (self.path, self.province_id, self.city_id):
+            return
+        Department.objects.filter(pk=self.pk).update(path=self.path, province=self.province_id, city=self.city_id)
+        for model in Placed.models():
+            model._base_manager.filter(department=self).update(province=self.province_id, city=self.city_id)
+        for child in self.children.all():
+            child._plant(self)
+
+    @property
+    def ancestor_ids(self):
+        """This will list the keys of this department and of those above it, nearest first."""
+        return [int(pk) for pk in reversed(self.path.strip("/").split("/"))]
+
+    @property
+    def reach(self):
+        """
+        This will give {column: key} as the records of this department and of those below it have it; {} means
+        all.
+        """
+        if self.level == Level.HEAD_OFFICE:
+            return {}
+        return {{Level.PROVINCE: "province", Level.CITY: "city"}.get(self.level, "department"): self.pk}
+
+    def within(self, other):
+        """This will tell whether this department is `other` or below it."""
+        return self.path.startswith(other.path)
+
+
+class Role(Named):
+    """
+    What somebody is. `key` is what the permission table and the approval routes name; `scope` is how far this role
+    sees.
+    """
+
+    class Scope(models.TextChoices):
+        OWN = "own", _("Own records")
+        BELOW = "below", _("Department and below")
+        ALL = "all", _("Everything")
+
+    scope = models.CharField(_("data scope"), max_length=5, choices=Scope, default=Scope.OWN)
+
+    class Meta:
+        verbose_name = _("role")
+        verbose_name_plural = _("roles")
+        ordering = ["id"]
+
+
+class User(AbstractUser):
+    """A person who signs in."""
+
+    class Theme(models.TextChoices):
+        AUTO = "auto", _("As the system")
+        LIGHT = "light", _("Light")
+        DARK = "dark", _("Dark")
+
+    first_name = None
+    last_name = None
+    name = models.CharField(pgettext_lazy("of a person", "name"), max_length=80)
+    phone = models.CharField(
+        _("phone"),
+        max_length=30,
+        blank=True,
+        validators=[RegexValidator(r"^[0-9+() /.\-]*$", _("Write digits, + and spaces."))],
+    )
+    department = models.ForeignKey(
+        Department, models.PROTECT, null=True, blank=True, related_name="users", verbose_name=_("department")
+    )
+    roles = models.ManyToManyField(Role, blank=True, related_name="users", verbose_name=_("roles"))
+    language = models.CharField(_("language"), max_length=10, blank=True)
+    time_zone = models.CharField(_("time zone"), max_length=60, blank=True)
+    theme = models.CharField(_("appearance"), max_length=5, choices=Theme, default=Theme.AUTO)
+    previous_sign_in_at = models.DateTimeField(_("previous sign-in"), null=True, editable=False)
+    demo = models.BooleanField(
+        default=False, editable=False
+    )  # made by the demo company; production refuses to start with one
+
+    REQUIRED_FIELDS = ["email", "name"]
+
+    class Meta:
+        verbose_name = _("user")
+        verbose_name_plural = _("users")
+        ordering = ["name", "id"]
+
+    def __str__(self):
+        return self.name or self.username
+
+    def get_full_name(self):
+        return str(self)
+
+    def get_short_name(self):
+        return str(self)
+
+    @cached_property
+    def _roles(self):
+        return list(self.roles.all())
+
+    @property
+    def role_keys(self):
+        """This will give the keys of the roles held; a superuser is an administrator."""
+        return {role.key for role in self._roles} | ({"administrator"} if self.is_superuser else set())
+
+    @property
+    def scope(self):
+        """This will give the widest data scope of the roles held: "own", "below" or "all"."""
+        scopes = {role.scope for role in self._roles}
+        if self.is_superuser or Role.Scope.ALL in scopes:
+            return Role.Scope.ALL
+        return Role.Scope.BELOW if Role.Scope.BELOW in scopes and self.department_id else Role.Scope.OWN
+
+    def is_any(self, *role_keys):
+        return not self.role_keys.isdisjoint(role_keys)
+
+    def refresh_from_db(self, *args, **kwargs):
+        self.__dict__.pop("_roles", None)
+        super().refresh_from_db(*args, **kwargs)
+
+
+class AuditQuerySet(models.QuerySet):
+    """Only grows: no page and no code path edits or deletes what was written."""
+
+    def update(self, **kwargs):
+        raise TypeError("Audit rows are never changed.")
+
+    def delete(self):
+        raise TypeError("Audit rows are never deleted.")
+
+
+class Audit(models.Model):
+    """One row per sign-in, failure, refusal, export or change of rights: who tried what, from where."""
+
+    kind = models.SlugField(_("kind"), max_length=40)
+    by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+", verbose_name=_("who"))
+    at = models.DateTimeField(_("when"), default=timezone.now)
+    address = models.CharField(_("address"), max_length=60, blank=True)
+    data = models.JSONField(_("details"), default=dict)
+
+    objects = AuditQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("audit entry")
+        verbose_name_plural = _("audit")
+        ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["kind", "-id"], name="audit_kind"),
+            models.Index(fields=["by", "-id"], name="audit_by"),
+        ]
+
+    def __str__(self):
+        return f"{self.kind} {self.at:%Y-%m-%d %H:%M}"
+
+    @classmethod
+    def note(cls, kind, *, by=None, address="", **data):
+        """This will write one audit row; `data` is JSON."""
+        return cls.objects.create(kind=kind, by=by, address=address or "", data=data)
+
+
+class NumberSequence(models.Model):
+    """The last number given out per kind and year. Numbers are never used twice; gaps are allowed."""
+
+    kind = models.CharField(max_length=10)
+    year = models.PositiveSmallIntegerField()
+    last = models.PositiveBigIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["kind", "year"], name="number_sequence")]
+
+    def __str__(self):
+        return f"{self.kind}{self.year}-{self.last:06d}"
+
+    @classmethod
+    def take(cls, kind, year, count=1):
+        """
+        This will give out `count` numbers of `kind` for `year`, e.g. ["OP2026-000123"]; call it inside a
+        transaction.
+        """
+        sequence = cls.objects.filter(kind=kind, year=year)
+        if not sequence.update(last=models.F("last") + count):
+            cls.objects.get_or_create(kind=kind, year=year)
+            sequence.update(last=models.F("last") + count)
+        last = sequence.values_list("last", flat=True).get()
+        return [f"{kind}{year}-{number:06d}" for number in range(last - count + 1, last + 1)]
+
+
+# Models of this app in modules of their own
+from crm.importing import ImportRun, RefusedCell  # noqa: E402, F401  needs User and Audit above
+from crm.jobs import Job  # noqa: E402, F401  needs User above
+from crm.once import Once  # noqa: E402, F401  needs User above
+from crm.pulse import WorkerPulse  # noqa: E402, F401  beside those
+from crm.schedule import ScheduledRun  # noqa: E402, F401  beside those

@@ -1,0 +1,94 @@
+"""
+How a verb runs: one transaction around a record locked and read again, its permission and its version asked
+again.
+"""
+
+from contextlib import contextmanager
+
+from django.core.exceptions import ObjectDoesNotExist
+from django.db import connection, transaction
+from django.utils.translation import gettext_lazy as _
+
+from crm import permissions
+
+
+class Refused(Exception):
+    """
+    The verb cannot be done now. The message is a sentence for the person who tried; `field` names a form
+    field, or None.
+    """
+
+    status = 409
+
+    def __init__(self, message, *, field=None):
+        super().__init__(message)
+        self.message = message
+        self.field = field
+
+
+class Stale(Refused):
+    """The record was changed since the page was opened. `record` is the record as it is now."""
+
+    def __init__(self, record):
+        super().__init__(
+            _("Somebody changed this record after you opened it. Look at what is there now, then try again.")
+        )
+        self.record = record
+
+
+class NotAllowed(Refused):
+    """The person may not do this to this record."""
+
+    status = 403
+
+    def __init__(self, message=None):
+        super().__init__(message or _("You may not do this."))
+
+
+class Gone(Refused):
+    """The record was deleted since the page was opened."""
+
+    status = 404
+
+    def __init__(self):
+        super().__init__(_("This was deleted after you opened it."))
+
+
+def locked(record, *along):
+    """
+    This will read `record` again, with the relations `along`, and keep it from being changed by others until the
+    transaction ends. Raises Gone.
+
+    What is read along is not in the query that locks: on PostgreSQL, one that had to wait would look for the new row
+    among the old ones of the other tables, and lose it. On SQLite the transaction has locked all there is.
+    """
+    rows = type(record)._base_manager.filter(pk=record.pk).order_by()
+    try:
+        if along and connection.features.has_select_for_update:
+            rows.select_for_update().values_list("pk").get()
+        else:
+            rows = rows.select_for_update(of=("self",))
+        return rows.select_related(*along).get() if along else rows.get()
+    except ObjectDoesNotExist as error:
+        raise Gone() from error
+
+
+@contextmanager
+def acting(by, verb, record, *, seen=None, along=()):
+    """
+    This will give `record` locked and fresh, in a transaction that holds everything the verb does, or nothing of it.
+
+    A verb that worked on the instance that a page read would write old values over newer ones and approve an amount
+    that nobody saw. `seen` is the version that the person had before them; `along` names the relations that the verb
+    reads. Raises Gone, NotAllowed, Stale. Afterwards `record` shows what was done.
+    """
+    with transaction.atomic():
+        it = locked(record, *along)
+        if not permissions.permits_now(by, verb, it):
+            raise NotAllowed()
+        if seen is not None and int(seen) != it.version:
+            raise Stale(it)
+        it.remember()
+        yield it
+    record.__dict__.update({k: v for k, v in it.__dict__.items() if k != "_state"})
+    record._state.fields_cache = it._state.fields_cache  # or `record.owner` would still be the one before

@@ -1,0 +1,46 @@
+"""The ground's own background work: imports, and taking away what background work leaves behind."""
+
+from datetime import timedelta
+
+from django.db.models.functions import Now
+from django.utils import timezone
+from django_tasks import TaskResultStatus
+from django_tasks_db.models import DBTaskResult
+
+from crm import importing
+from crm.importing import ImportRun
+from crm.jobs import Job, job
+from crm.once import Once
+from crm.pulse import WorkerPulse
+from crm.schedule import daily
+
+JOBS_KEPT = timedelta(days=90)
+TICKETS_KEPT = timedelta(days=7)
+PULSES_KEPT = timedelta(days=1)
+FORMS_KEPT = timedelta(days=7)
+IMPORTS_KEPT = timedelta(days=30)
+
+
+@job("check_import", minutes=60)
+def check_import(job):
+    """This will look at all rows of an import, and write nothing."""
+    ImportRun.objects.get(pk=job.arguments["run"]).work(job, writing=False)
+
+
+@job("run_import", minutes=240)
+def run_import(job):
+    """This will enter the good rows of an import."""
+    ImportRun.objects.get(pk=job.arguments["run"]).work(job, writing=True)
+
+
+@daily("tidy", at="03:10")
+def tidy():
+    """
+    This will delete old jobs and the tickets that brought them, pulses of killed workers, keys of old forms,
+    imported files.
+    """
+    Job.objects.filter(finished_at__lt=Now() - JOBS_KEPT).delete()
+    DBTaskResult.objects.exclude(status=TaskResultStatus.READY).filter(started_at__lt=Now() - TICKETS_KEPT).delete()
+    WorkerPulse.objects.filter(beat_at__lt=Now() - PULSES_KEPT).delete()
+    Once.objects.filter(at__lt=Now() - FORMS_KEPT).delete()
+    importing.tidy(timezone.now() - IMPORTS_KEPT)

@@ -1,0 +1,75 @@
+"""What may be imported of customers."""
+
+from django.utils.translation import gettext_lazy as _
+
+from crm.models import User
+from crm.permissions import EVERYWHERE
+from crm.resources import Cell, Column, Few, Person, importable
+from customers.forms import CustomerForm
+from customers.models import Customer
+from notices.imports import Telling
+
+
+@importable
+class CustomerImport(Telling):
+    """Customers, each as the form would take it; the same if the name is the same."""
+
+    key = "customers"
+    label = _("Customers")
+    hint = _("Each row becomes a customer. One of a name that you see already is left as it is.")
+    url_name = "customers"
+    aliases = {
+        "name": "account, account name, company, company name, customer, organisation, organization, "
+        "客户, 客户名称, 公司, 公司名称, 单位名称",
+        "kind": "customer type, 客户类型",
+        "status": "customer status, 客户状态",
+        "industry": "sector, 所属行业",
+        "level": "level, grade, 等级, 客户等级",
+        "tax_id": "tax number, vat number, 税号, 统一社会信用代码",
+        "website": "url, web, homepage, 网址, 官网",
+        "phone": "telephone, 联系电话",
+        "address": "location, office location, 办公地址",
+        "description": "note, notes, remark, remarks, comment, 备注, 说明",
+        "owner": "owner, account owner, account manager, sales agent, 负责人, 客户经理",
+    }
+
+    class Meta:
+        model = Customer
+        fields = ()
+
+    def columns(self):
+        fields = CustomerForm(user=self.user).fields
+        kind, status = Few.of_choices(Customer.Kind), Few.of_choices(Customer.Status)
+        columns = [
+            self.column(fields, "name", required=True),
+            self.column(fields, "kind", kind),
+            self.column(fields, "status", status),
+            self.column(fields, "industry", Few.of_picklist(fields["industry"].queryset)),
+            self.column(fields, "level", Few.of_picklist(fields["level"].queryset)),
+            self.column(fields, "tax_id"),
+            self.column(fields, "website"),
+            self.column(fields, "phone"),
+            self.column(fields, "address"),
+            self.column(fields, "description"),
+        ]
+        if self.user.is_any(*EVERYWHERE):
+            people = User.objects.filter(is_active=True, department__isnull=False).select_related("department")
+            columns.append(Column("owner", _("Person in charge"), Person(people)))
+        return columns
+
+    @staticmethod
+    def column(fields, name, widget=None, **kwargs):
+        """This will give the column of a field of the form."""
+        widget = widget or Cell(fields[name], Customer._meta.get_field(name))
+        return Column(name, fields[name].label, widget, **kwargs)
+
+    def identity(self, customer):
+        return customer.name
+
+    def there(self, customers):
+        names = {customer.name for customer in customers}
+        return set(Customer.objects.visible_to(self.user).filter(name__in=names).values_list("name", flat=True))
+
+    def write(self, customers):
+        Customer.create_all(customers, by=self.user)
+        self.charge(customers)

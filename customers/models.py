@@ -1,0 +1,374 @@
+"""Whom we sell to: customers, the people there, and the lists that describe them."""
+
+from django.conf import settings
+from django.core.validators import RegexValidator, URLValidator
+from django.db import models, transaction
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
+
+from crm import kinds, permissions
+from crm.models import Audit, Placed
+from crm.names import Picklist
+from crm.pinyin import sort_key
+from crm.querysets import Guarded
+from crm.verbs import Gone, NotAllowed, Refused, acting
+from notices.models import Event, Message, Recorded, describe
+
+WEB = URLValidator(["http", "https"], message=_("Write an address that begins with http:// or https://."))
+PHONE = RegexValidator(r"^[0-9０-９+()（） /.,;x\-－]*$", _("Write digits, + and spaces, e.g. +86 311 8765 4321."))
+
+
+class Industry(Picklist):
+    """The line of business of a customer."""
+
+    class Meta(Picklist.Meta):
+        verbose_name = _("industry")
+        verbose_name_plural = _("industries")
+
+
+class CustomerLevel(Picklist):
+    """How much a customer matters."""
+
+    class Meta(Picklist.Meta):
+        verbose_name = _("customer level")
+        verbose_name_plural = _("customer levels")
+
+
+class CustomerQuerySet(Guarded):
+    def keys(self, reason, user):
+        if reason == permissions.THROUGH:
+            return [self.model.opportunities.rel.related_model.objects.visible_to(user).order_by().values("customer")]
+        return super().keys(reason, user)
+
+    def named_to(self, user):
+        """
+        This will narrow to those whose name card the reader may see: one's own, in scope, or of an opportunity one
+        sees.
+        """
+        return self.permitted(user, "name")
+
+    def in_order(self):
+        return self.order_by("name_key", "id")
+
+
+class Customer(Placed, Recorded):
+    """
+    An organisation, or a person without one, that may buy. Nobody sees it whole but its owner and their superiors.
+    """
+
+    class Kind(models.TextChoices):
+        ORGANISATION = "organisation", _("Organisation")
+        PERSON = "person", _("Person")
+
+    class Status(models.TextChoices):
+        POTENTIAL = "potential", _("Potential")
+        TRADING = "trading", _("Trading")
+
+    guard = "customer"
+    TRACKED = (
+        "name",
+        "kind",
+        "status",
+        "industry",
+        "level",
+        "tax_id",
+        "website",
+        "phone",
+        "address",
+        "description",
+        "owner",
+        "department",
+    )
+
+    CONDITIONS = kinds.Fields(
+        status=kinds.Choice(),
+        industry=kinds.Pick(),
+        level=kinds.Pick(),
+        kind=kinds.Choice(),
+        owner=kinds.Person(),
+        department=kinds.InDepartment(),
+        name=kinds.Text(),
+        created_at=kinds.Moment(),
+    )
+
+    name = models.CharField(_("customer name"), max_length=200)
+    kind = models.CharField(_("kind"), max_length=12, choices=Kind, default=Kind.ORGANISATION)
+    status = models.CharField(_("status"), max_length=9, choices=Status, default=Status.POTENTIAL)
+    industry = models.ForeignKey(Industry, models.PROTECT, null=True, blank=True, verbose_name=_("industry"))
+    level = models.ForeignKey(CustomerLevel, models.PROTECT, null=True, blank=True, verbose_name=_("customer level"))
+    tax_id = models.CharField(_("tax id"), max_length=40, blank=True)
+    website = models.URLField(_("website"), max_length=300, blank=True, validators=[WEB])
+    phone = models.CharField(_("phone"), max_length=40, blank=True, validators=[PHONE])
+    address = models.CharField(_("address"), max_length=300, blank=True)
+    description = models.TextField(_("description"), blank=True)
+
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.PROTECT,
+        related_name="customers",
+        db_index=False,
+        verbose_name=_("person in charge"),
+    )
+    name_key = models.CharField(max_length=40, editable=False)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", editable=False, db_index=False
+    )
+    created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(_("changed"), auto_now=True)
+
+    objects = CustomerQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("customer")
+        verbose_name_plural = _("customers")
+        indexes = [
+            models.Index(fields=["name_key", "id"], name="customer_name"),
+            models.Index(fields=["owner", "name_key", "id"], name="customer_owner"),
+            models.Index(fields=["department", "name_key", "id"], name="customer_department"),
+            models.Index(fields=["city", "name_key", "id"], name="customer_city"),
+            models.Index(fields=["province", "name_key", "id"], name="customer_province"),
+            models.Index(fields=["name"], name="customer_exact_name"),
+        ]
+
+    def __str__(self):
+        return self.name
+
+    def get_absolute_url(self):
+        return reverse("customer", args=[self.pk])
+
+    def save(self, *args, **kwargs):
+        self.name_key = sort_key(self.name)
+        super().save(*args, **kwargs)
+
+    def create(self, *, by):
+        """This will enter the customer, in charge of `by` unless another owner is set. Raises NotAllowed."""
+        self.create_all([self], by=by)
+
+    @classmethod
+    @transaction.atomic
+    def create_all(cls, customers, *, by):
+        """This will enter all of `customers`, each as `create` does, or none. Raises NotAllowed."""
+        if not permissions.allows(by, "create"):
+            raise NotAllowed()
+        for customer in customers:
+            if customer.owner_id is None:
+                customer.owner = by
+            customer.created_by = by
+            customer.place(customer.owner.department)
+            customer.name_key = sort_key(customer.name)
+        cls.objects.bulk_create(customers)
+        Event.objects.bulk_create(customer.event("created", by=by) for customer in customers)
+
+    def change(self, *, by, seen=None, **values):
+        """This will give the customer other values. Raises NotAllowed, Stale."""
+        with acting(by, "change", self, seen=seen) as it:
+            for name, value in values.items():
+                setattr(it, name, value)
+            if it.changes():
+                it.record("changed", by=by)
+
+    def transfer(self, *, to, by, seen=None):
+        """
+        This will put somebody else in charge of the customer and of its contacts; what the one before planned with
+        it goes along, and its opportunities stay where they are. Raises NotAllowed, Refused, Stale.
+        """
+        with acting(by, "change", self, seen=seen) as it:
+            before = it.owner
+            if not to.is_active or to.department_id is None:
+                raise Refused(_("%(name)s cannot be put in charge.") % {"name": to}, field="owner")
+            if to == before:
+                raise Refused(_("%(name)s is in charge already.") % {"name": to}, field="owner")
+            it.owner = to
+            it.place(to.department)
+            it.record("transferred", by=by)
+            it.contacts.update(owner=to, department=it.department_id, province=it.province_id, city=it.city_id)
+            it.follow_ups.planned().filter(opportunity=None, owner=before).update(owner=to)
+            Message.tell([to, before], "transferred", it, by=by, to=describe(to))
+
+    def why_kept(self, user):
+        """
+        This will say why the customer cannot be deleted, naming nothing that `user` may not see; "" where it can
+        be.
+        """
+        if not self.opportunities.exists():
+            return ""
+        count = self.opportunities.visible_to(user).count()
+        if not count:
+            return gettext("Opportunities that you may not see belong to this customer, so it cannot be deleted.")
+        return ngettext(
+            "One opportunity belongs to this customer, so it cannot be deleted.",
+            "%(count)d opportunities belong to this customer, so it cannot be deleted.",
+            count,
+        ) % {"count": count}
+
+    def delete_(self, *, by, seen=None):
+        """
+        This will delete the customer with its contacts, follow-ups and history; the audit keeps its name. Raises
+        Refused while opportunities belong to it, NotAllowed, Stale.
+        """
+        with acting(by, "delete", self, seen=seen) as it:
+            if why := it.why_kept(by):
+                raise Refused(why)
+            Audit.note("customer_deleted", by=by, customer=describe(it))
+            it.follow_ups.all().delete()
+            for contact in it.contacts.all():
+                Event.objects.about(contact).delete()
+            it.contacts.all().delete()
+            Event.objects.about(it).delete()
+            it.delete()
+
+
+class ContactQuerySet(Guarded):
+    searched = ("name", "mobile", "phone", "email")
+
+    def keys(self, reason, user):
+        if reason == permissions.THROUGH:
+            placements = self.model.placements.rel.related_model
+            opportunities = self.model.customer.field.related_model.opportunities.rel.related_model
+            return [placements.objects.filter(opportunity__in=opportunities.objects.visible_to(user)).values("contact")]
+        return super().keys(reason, user)
+
+    def in_order(self):
+        return self.order_by("name_key", "id")
+
+
+class Contact(Placed, Recorded):
+    """A person at a customer; in the charge, and in the department, of the customer's owner."""
+
+    guard = "contact"
+    TRACKED = ("name", "customer", "title", "phone", "mobile", "email", "description")
+
+    CONDITIONS = kinds.Fields(
+        customer=kinds.Record(),
+        owner=kinds.Person(),
+        department=kinds.InDepartment(),
+        name=kinds.Text(),
+        title=kinds.Text(),
+        created_at=kinds.Moment(),
+    )
+
+    customer = models.ForeignKey(Customer, models.CASCADE, related_name="contacts", verbose_name=_("customer"))
+    name = models.CharField(_("name"), max_length=100)
+    title = models.CharField(_("job title"), max_length=100, blank=True)
+    phone = models.CharField(_("phone"), max_length=40, blank=True, validators=[PHONE])
+    mobile = models.CharField(_("mobile"), max_length=40, blank=True, validators=[PHONE])
+    email = models.EmailField(_("e-mail"), blank=True)
+    description = models.TextField(_("description"), blank=True)
+
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", editable=False, db_index=False
+    )
+    name_key = models.CharField(max_length=40, editable=False)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", editable=False, db_index=False
+    )
+    created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(_("changed"), auto_now=True)
+
+    objects = ContactQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("contact")
+        verbose_name_plural = _("contacts")
+        indexes = [
+            models.Index(fields=["name_key", "id"], name="contact_name"),
+            models.Index(fields=["owner", "name_key", "id"], name="contact_owner"),
+            models.Index(fields=["department", "name_key", "id"], name="contact_department"),
+            models.Index(fields=["city", "name_key", "id"], name="contact_city"),
+            models.Index(fields=["province", "name_key", "id"], name="contact_province"),
+        ]
+
+    def __str__(self):
+        return self.name
+
+    def get_absolute_url(self):
+        return reverse("contact", args=[self.pk])
+
+    def save(self, *args, **kwargs):
+        self.name_key = sort_key(self.name)
+        super().save(*args, **kwargs)
+
+    def _follow(self, customer):
+        self.customer = customer
+        self.owner_id = customer.owner_id
+        self.place(customer.department)
+
+    def create(self, *, by):
+        """
+        This will enter the contact at its customer. Raises NotAllowed where `by` may not add to that customer,
+        Gone.
+        """
+        self.create_all([self], by=by)
+
+    @classmethod
+    @transaction.atomic
+    def create_all(cls, contacts, *, by):
+        """This will enter all of `contacts`, each as `create` does, or none. Raises as that."""
+        wanted = {contact.customer_id for contact in contacts}
+        # Locked, or somebody else may be put in charge of one meanwhile. The departments come after: joined to a row
+        # that changes while it is waited for, PostgreSQL would find no row.
+        found = Customer.objects.filter(pk__in=wanted).order_by("pk").select_for_update()
+        customers = {customer.pk: customer for customer in found.prefetch_related("department")}
+        if customers.keys() != wanted:
+            raise Gone()
+        if Customer.objects.permitted(by, "add_contact").filter(pk__in=wanted).count() != len(wanted):
+            raise NotAllowed()
+        for contact in contacts:
+            contact.created_by = by
+            contact._follow(customers[contact.customer_id])
+            contact.name_key = sort_key(contact.name)
+        cls.objects.bulk_create(contacts)
+        happened = []
+        for contact in contacts:
+            happened.append(contact.event("created", by=by))
+            happened.append(contact.customer.event("contact_added", by=by, contact=contact.name))
+        Event.objects.bulk_create(happened)
+
+    def change(self, *, by, seen=None, **values):
+        """
+        This will give the contact other values. Raises NotAllowed, Stale, and Refused where it would leave a
+        customer whose opportunities name it.
+        """
+        with acting(by, "change", self, seen=seen) as it:
+            for name, value in values.items():
+                setattr(it, name, value)
+            changes = it.changes()
+            if "customer" in changes:
+                if not permissions.permits(by, "add_contact", it.customer):
+                    raise NotAllowed()
+                if it.placements.exists():
+                    raise Refused(
+                        _("Opportunities of the customer name this contact, so it stays there."), field="customer"
+                    )
+                it._follow(it.customer)
+            if changes:
+                it.record("changed", by=by)
+
+    def why_kept(self, user):
+        """
+        This will say why the contact cannot be deleted, naming nothing that `user` may not see; "" where it can be.
+        """
+        if not self.placements.exists():
+            return ""
+        count = self.opportunities.visible_to(user).count()
+        if not count:
+            return gettext("Opportunities that you may not see name this contact, so it cannot be deleted.")
+        return ngettext(
+            "One opportunity names this contact, so it cannot be deleted.",
+            "%(count)d opportunities name this contact, so it cannot be deleted.",
+            count,
+        ) % {"count": count}
+
+    def delete_(self, *, by, seen=None):
+        """
+        This will delete the contact with its history; follow-ups with it stay, and the customer's history says so.
+        Raises Refused while opportunities name it, NotAllowed, Stale.
+        """
+        with acting(by, "delete", self, seen=seen) as it:
+            if why := it.why_kept(by):
+                raise Refused(why)
+            it.customer.note("contact_deleted", by=by, contact=it.name)
+            Event.objects.about(it).delete()
+            it.delete()

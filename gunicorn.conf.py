@@ -1,0 +1,22 @@
+"""How gunicorn runs Pursuit: two processes of a few threads, modest enough for SQLite."""
+
+import os
+
+wsgi_app = "crm.wsgi:application"
+worker_class = "gthread"
+workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
+threads = 8
+control_socket_disable = True
+
+memory = "/dev/shm"  # noqa: S108  gunicorn makes its own file in it
+worker_tmp_dir = memory if os.access(memory, os.W_OK) else None  # a full disk does not stop the heartbeat then
+
+timeout = 30  # a process that does not even look for requests is replaced
+graceful_timeout = 25  # requests under way may end before a stop; whoever asked for it waits 30
+keepalive = 5
+
+limit_request_line = 8190  # filters travel in the address
+limit_request_fields = 64
+limit_request_field_size = 8190
+
+loglevel = "warning"  # what Pursuit itself logs is in the same stream; requests are the proxy's to log

@@ -1,0 +1,143 @@
+"""
+How the outbox is emptied: each delivery becomes one mail, worded in its reader's language and time when it is sent.
+
+A delivery is claimed before it is sent, and its Message-ID is its own: whoever is killed in between leaves it to be
+sent again, and a mail server sees that it is the same mail. What its reader may no longer see is not sent.
+"""
+
+import logging
+import smtplib
+from contextlib import suppress
+from datetime import timedelta
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.core.mail import EmailMultiAlternatives, get_connection
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils import timezone, translation
+from django.utils.translation import gettext as _
+
+from crm import shown
+from crm.pulse import stopping
+from notices import wording
+from notices.models import Delivery, look
+
+logger = logging.getLogger(__name__)
+
+BATCH = 50  # at one turn of the schedule, so that other lines of it have theirs
+CLAIM = timedelta(seconds=100)  # longer than a mail server may keep us waiting
+PATIENCE = 15  # seconds that a mail server may take to answer
+FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=1), timedelta(minutes=60)
+TRIES = 30  # which with these pauses take a day
+
+
+def deliver():
+    """This will send what is due. A mail server that does not answer ends the turn; what is left is due at the next."""
+    connection = get_connection(timeout=PATIENCE)
+    try:
+        for delivery in Delivery.objects.due().select_related("to__department", "by")[:BATCH]:
+            if stopping.is_set():
+                return
+            if Delivery.objects.claim(delivery.pk, timezone.now() + CLAIM) and not _send(delivery, connection):
+                return
+    finally:
+        _close(connection)
+
+
+def _send(delivery, connection):
+    """This will send one claimed delivery, write down how it went, and tell whether the mail server still answers."""
+    reader = delivery.to
+    [delivery] = look([delivery], reader)
+    if not (delivery.in_sight and reader.is_active and reader.email):
+        _settle(delivery, Delivery.State.WITHHELD)
+        return True
+    try:
+        mail = letter(delivery, connection)
+        connection.open()
+        mail.send()
+    except smtplib.SMTPRecipientsRefused as error:
+        code, reason = next(iter(error.recipients.values()))
+        _put_off(delivery, f"{code} {reason.decode(errors='replace')}", for_good=code >= 500)
+        _close(connection)  # a server may not bear another mail on this one after a refusal
+    except OSError as error:  # which SMTPException is
+        logger.warning("Delivery %s was not sent: %s", delivery.pk, error)
+        _put_off(delivery, str(error))
+        return False
+    except Exception as error:
+        logger.exception("Delivery %s could not be worded.", delivery.pk)
+        _put_off(
+            delivery, f"{type(error).__name__}: {error}", for_good=isinstance(error, ValueError)
+        )  # no header can hold it
+    else:
+        _settle(delivery, Delivery.State.SENT, sent_at=timezone.now(), error="")
+    return True
+
+
+def _close(connection):
+    with suppress(OSError):  # it may be closed from the other side
+        connection.close()
+
+
+def _settle(delivery, state, **values):
+    Delivery.objects.filter(pk=delivery.pk).update(state=state, **values)
+
+
+def _put_off(delivery, reason, *, for_good=False):
+    """This will have it tried again after a pause that grows; `for_good`, and after a day, it has failed."""
+    before = delivery.attempts  # as it was read: without this one
+    pause = min(FIRST_PAUSE * 2 ** min(before, 10), LONGEST_PAUSE)
+    state = Delivery.State.FAILED if for_good or before + 1 >= TRIES else Delivery.State.QUEUED
+    _settle(delivery, state, due_at=timezone.now() + pause, error=reason[:300])
+
+
+def letter(delivery, connection=None):
+    """This will word a delivery: text and HTML, one thread for each record, in the reader's language and time zone."""
+    reader = delivery.to
+    zone = ZoneInfo(reader.time_zone or settings.ORGANISATION_TIME_ZONE)
+    with translation.override(reader.language or settings.LANGUAGE_CODE), timezone.override(zone):
+        asked_at = timezone.localtime(delivery.queued_at)
+        sentence = wording.sentence(delivery, reader)
+        context = {
+            "title": _one_line(delivery.title),
+            "sentence": sentence,
+            "quote": wording.quote(delivery),
+            "at": _("%(date)s, %(time)s") % {"date": shown.weekday(asked_at), "time": f"{asked_at:%H:%M}"},
+            "link": settings.SITE_URL + _address(delivery),
+        }
+        mail = EmailMultiAlternatives(
+            subject=_("%(title)s: %(sentence)s")
+            % {"title": context["title"], "sentence": _one_line(sentence).rstrip(".。")},
+            body=render_to_string("mail/told.txt", context),
+            to=[reader.email],
+            headers={
+                "Message-ID": f"<delivery-{delivery.pk}-{delivery.queued_at:%Y%m%d%H%M%S%f}@{_host()}>",
+                "In-Reply-To": _thread(delivery),
+                "References": _thread(delivery),
+                "Auto-Submitted": "auto-generated",
+            },
+            connection=connection,
+        )
+        mail.attach_alternative(render_to_string("mail/told.html", context), "text/html")
+    return mail
+
+
+def _address(delivery):
+    """This will give where the link leads: to the task, where one waits; else to the record."""
+    task = delivery.data.get("task")
+    return reverse("task", args=[task]) if task else delivery.about.get_absolute_url()
+
+
+def _host():
+    return urlsplit(settings.SITE_URL).hostname
+
+
+def _thread(delivery):
+    """This will give the id under which mail programs gather what is about one record; no mail bears it itself."""
+    return f"<record-{delivery.about_type_id}-{delivery.about_id}@{_host()}>"
+
+
+def _one_line(text):
+    """This will give `text` fit for a header, where a line break would begin another one."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())

@@ -1,0 +1,391 @@
+"""What happened (events), who hears of it (messages), what is mailed (deliveries), what all read (announcements)."""
+
+from contextlib import contextmanager
+
+from django.conf import settings
+from django.contrib.contenttypes.fields import GenericForeignKey
+from django.contrib.contenttypes.models import ContentType
+from django.db import models, transaction
+from django.db.models import Exists, F, OuterRef, Q
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from crm import permissions
+from crm.verbs import NotAllowed, Refused, Stale, locked
+
+
+class About(models.Model):
+    """What says something about a record of any kind. A generic link has no foreign key; the index makes up for it."""
+
+    about_type = models.ForeignKey(ContentType, models.PROTECT, related_name="+", db_index=False)
+    about_id = models.PositiveBigIntegerField()
+    about = GenericForeignKey("about_type", "about_id")
+
+    class Meta:
+        abstract = True
+
+
+class EventQuerySet(models.QuerySet):
+    """Events are written once: nothing changes them, and they go only with their record."""
+
+    def about(self, record):
+        """This will narrow to what happened to `record`, the latest first, with the names of those who did it."""
+        about_type = ContentType.objects.get_for_model(record)
+        return self.filter(about_type=about_type, about_id=record.pk).select_related("by")
+
+    def update(self, **kwargs):
+        raise TypeError("Events are never changed.")
+
+
+class Event(About):
+    """
+    One row per verb: who did what to which record, and what it changed.
+
+    `changes` is {field name: [old, new]}, each side as `describe` gives it; `data` holds what else its sentence needs.
+    No foreign key points to an event, so that the table can be partitioned.
+    """
+
+    kind = models.SlugField(max_length=40)  # the verb in the past tense: "reported"
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+", db_index=False)
+    at = models.DateTimeField(default=timezone.now)
+    changes = models.JSONField(default=dict)
+    data = models.JSONField(default=dict)
+
+    objects = EventQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index("about_type", "about_id", F("id").desc(), name="event_about")]
+
+    def __str__(self):
+        return f"{self.kind} {self.about_type_id}:{self.about_id}"
+
+
+def describe(value):
+    """
+    This will turn a field's value into JSON that still reads right when the record is gone or renamed: a record becomes
+    {"id", "label"}, its label in every language where it has names; a date or number becomes text.
+    """
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, models.Model):
+        return {"id": value.pk, "label": getattr(value, "names", None) or str(value)}
+    return value.isoformat() if hasattr(value, "isoformat") else format(value, "f")
+
+
+class Recorded(models.Model):
+    """
+    A record whose history is kept. `version` counts its changes: a page names the one it showed, and a verb refuses
+    another.
+
+    TRACKED lists the fields whose old and new values go into the history.
+    """
+
+    TRACKED = ()
+
+    version = models.PositiveIntegerField(default=1, editable=False)
+
+    class Meta:
+        abstract = True
+
+    def remember(self):
+        """This will note the present values, to be compared with by `record`, and the records that were read along."""
+        self._before = {name: getattr(self, self._meta.get_field(name).attname) for name in self.TRACKED}
+        self._read_along = dict(self._state.fields_cache)
+
+    def changes(self):
+        """This will give {field: [old, new]} since `remember`, described."""
+        changed = {}
+        for name, old in getattr(self, "_before", {}).items():
+            field = self._meta.get_field(name)
+            if old != getattr(self, field.attname):
+                if field.is_relation and old is not None:
+                    old = self._read_along.get(name) or field.related_model._base_manager.filter(pk=old).first()
+                changed[name] = [describe(old), describe(getattr(self, name))]
+        return changed
+
+    def event(self, kind, *, by, changes=None, **data):
+        """This will build, and not save, the event of a verb."""
+        return Event(
+            about_type=ContentType.objects.get_for_model(self),
+            about_id=self.pk,
+            kind=kind,
+            by=by,
+            changes=changes or {},
+            data=data,
+        )
+
+    def record(self, kind, *, by, **data):
+        """This will save what the verb did, under the next version, with its one event. Gives the event."""
+        changes = self.changes()
+        self.version += 1
+        self.save()
+        self.remember()
+        event = self.event(kind, by=by, changes=changes, **data)
+        event.save(force_insert=True)
+        return event
+
+    def note(self, kind, *, by, changes=None, **data):
+        """This will write an event that changes none of the record's own fields, so its version stays, and give it."""
+        event = self.event(kind, by=by, changes=changes, **data)
+        event.save(force_insert=True)
+        return event
+
+
+class MessageQuerySet(models.QuerySet):
+    def for_reader(self, user):
+        """This will narrow to what this person was told, the latest first, with the names of those who told."""
+        return self.filter(to=user).select_related("by")
+
+    def unread_for(self, user):
+        return self.for_reader(user).filter(read_at=None)
+
+    def read_for(self, user):
+        return self.for_reader(user).filter(read_at__isnull=False)
+
+    def mark_read(self):
+        return self.filter(read_at=None).update(read_at=timezone.now())
+
+
+def look(told, reader):
+    """
+    This will note on each Message or Delivery of `told`, as `in_sight`, whether `reader` sees its record now; and give
+    them as a list. What is out of sight keeps its name to itself. One query for each kind of record.
+    """
+    told = list(told)
+    wanted = {}
+    for one in told:
+        wanted.setdefault(one.about_type_id, set()).add(one.about_id)
+    seen = set()
+    for about_type_id, keys in wanted.items():
+        records = ContentType.objects.get_for_id(about_type_id).model_class().objects.visible_to(reader)
+        seen |= {(about_type_id, pk) for pk in records.filter(pk__in=keys).order_by().values_list("pk", flat=True)}
+    for one in told:
+        one.in_sight = (one.about_type_id, one.about_id) in seen
+    return told
+
+
+class Message(About):
+    """
+    Something that waits to be read by one person. It copies what it shows, since a record's later name or amount is
+    not what was told. `kind` names its sentence: see `notices.wording`.
+    """
+
+    to = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="messages", db_index=False)
+    kind = models.SlugField(max_length=40)
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+", db_index=False)
+    at = models.DateTimeField(default=timezone.now)
+    title = models.CharField(max_length=200)  # the record's name then
+    data = models.JSONField(default=dict)
+    read_at = models.DateTimeField(null=True)
+
+    objects = MessageQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-at", "-id"]
+        indexes = [
+            models.Index("to", F("at").desc(), F("id").desc(), name="message_to"),
+            models.Index("to", F("at").desc(), F("id").desc(), name="message_unread", condition=Q(read_at=None)),
+        ]
+
+    def __str__(self):
+        return f"{self.kind}: {self.title}"
+
+    @classmethod
+    def tell(cls, people, kind, about, *, by, **data):
+        """
+        This will put a message before each of `people` but `by`, and queue its mail; in the transaction of the verb
+        that tells.
+        """
+        told = []
+        for person in {person.pk: person for person in people if person is not None}.values():
+            if person == by or not person.is_active:
+                continue
+            told.append(
+                cls(
+                    to=person,
+                    kind=kind,
+                    about_type=ContentType.objects.get_for_model(about),
+                    about_id=about.pk,
+                    by=by,
+                    title=str(about)[:200],
+                    data=data,
+                )
+            )
+        cls.objects.bulk_create(told)
+        Delivery.queue([(message.to, kind) for message in told], about, by=by, **data)
+        return told
+
+
+class DeliveryQuerySet(models.QuerySet):
+    def due(self):
+        """This will narrow to what is to be sent now, the longest waiting first."""
+        return self.filter(state=Delivery.State.QUEUED, due_at__lte=timezone.now()).order_by("due_at", "id")
+
+    def claim(self, pk, until):
+        """
+        This will take one due delivery for oneself until `until`, and tell whether one got it; of two who try, one
+        does. It falls due again then, should whoever claimed it be killed.
+        """
+        return self.due().filter(pk=pk).order_by().update(due_at=until, attempts=F("attempts") + 1) == 1
+
+
+class Delivery(About):
+    """
+    One mail to one person: the outbox. Written with what it tells of, in one transaction; sent by the worker, which
+    claims it by a conditional update. Worded in the reader's language when it is sent: see `notices.delivery`.
+    """
+
+    class State(models.TextChoices):
+        QUEUED = "queued", _("Queued")
+        SENT = "sent", _("Sent")
+        FAILED = "failed", _("Failed")
+        WITHHELD = "withheld", _("Withheld: the reader may no longer see it")
+
+    to = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, related_name="deliveries", db_index=False, verbose_name=_("to")
+    )
+    kind = models.SlugField(max_length=40)
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+", db_index=False)
+    title = models.CharField(_("about"), max_length=200)
+    data = models.JSONField(default=dict)
+    queued_at = models.DateTimeField(_("queued at"), default=timezone.now)
+    state = models.CharField(_("state"), max_length=8, choices=State, default=State.QUEUED)
+    due_at = models.DateTimeField(_("due at"), default=timezone.now)  # when it may be tried (again)
+    attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
+    sent_at = models.DateTimeField(_("sent at"), null=True)
+    error = models.CharField(_("what went wrong"), max_length=300, blank=True)
+
+    objects = DeliveryQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("delivery")
+        verbose_name_plural = _("deliveries")
+        ordering = ["-id"]
+        indexes = [models.Index("due_at", name="delivery_due", condition=Q(state="queued"))]
+
+    def __str__(self):
+        return f"{self.kind} → {self.to_id}"
+
+    @classmethod
+    def queue(cls, letters, about, *, by, **data):
+        """This will write one delivery for each (person, kind) of `letters` who has an address."""
+        about_type = ContentType.objects.get_for_model(about)
+        cls.objects.bulk_create(
+            cls(
+                to=person, kind=kind, about_type=about_type, about_id=about.pk, by=by, title=str(about)[:200], data=data
+            )
+            for person, kind in letters
+            if person.email and person.is_active
+        )
+
+
+class AnnouncementQuerySet(models.QuerySet):
+    def published(self):
+        return self.filter(withdrawn_at=None).select_related("by")
+
+    def for_reader(self, user):
+        """This will narrow to what is published for the reader's department, for one above it, or for everybody."""
+        above = user.department.ancestor_ids if user.department_id else []
+        chosen = Announcement.departments.through.objects.order_by()
+        everybody = ~Q(pk__in=chosen.values("announcement_id"))
+        mine = Q(pk__in=chosen.filter(department__in=above).values("announcement_id"))
+        return self.published().filter(everybody | mine | Q(by=user))
+
+    def visible_to(self, user):
+        """This will narrow to what is published for the reader; to whoever publishes, to everything published."""
+        return self.published() if permissions.allows(user, "announce") else self.for_reader(user)
+
+    def unread_for(self, user):
+        return self.for_reader(user).exclude(reads__by=user)
+
+    def with_unread(self, user):
+        """This will note on each, as `unread`, whether the reader is to read it."""
+        return self.annotate(unread=Exists(Announcement.objects.unread_for(user).filter(pk=OuterRef("pk")).order_by()))
+
+
+class Announcement(Recorded):
+    """Something published to many: to chosen departments and those below them, or to everybody."""
+
+    TRACKED = ("title", "body", "withdrawn_at")
+
+    title = models.CharField(_("title"), max_length=200)
+    body = models.TextField(_("text"))
+    departments = models.ManyToManyField(
+        "crm.Department", blank=True, related_name="+", verbose_name=_("for departments")
+    )
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    at = models.DateTimeField(default=timezone.now)
+    changed_at = models.DateTimeField(null=True)
+    withdrawn_at = models.DateTimeField(_("withdrawn"), null=True)
+
+    objects = AnnouncementQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("announcement")
+        verbose_name_plural = _("announcements")
+        ordering = ["-at", "-id"]
+
+    def __str__(self):
+        return self.title
+
+    def get_absolute_url(self):
+        return reverse("announcement", args=[self.pk])
+
+    @transaction.atomic
+    def publish(self, *, by, departments=()):
+        """This will publish it to `departments` and those below; without any, to everybody. Raises NotAllowed."""
+        if not permissions.allows(by, "announce"):
+            raise NotAllowed()
+        self.by = by
+        self.save(force_insert=True)
+        self.departments.set(departments)
+        self.read(by=by)
+        self.note("published", by=by, to=[describe(department) for department in departments])
+
+    def change(self, *, by, title, body, departments, seen=None):
+        """This will put another title and text in its place, for `departments`. Raises NotAllowed, Stale, Refused."""
+        with self._editing(by, seen) as it:
+            it.title, it.body, it.changed_at = title, body, timezone.now()
+            it.departments.set(departments)
+            it.record("changed", by=by, to=[describe(department) for department in departments])
+
+    def withdraw(self, *, by, seen=None):
+        """This will take it from everybody's sight. Raises NotAllowed, Stale, Refused."""
+        with self._editing(by, seen) as it:
+            it.withdrawn_at = timezone.now()
+            it.record("announcement_withdrawn", by=by)
+
+    def read(self, *, by):
+        """This will note that `by` has opened it."""
+        AnnouncementRead.objects.bulk_create([AnnouncementRead(announcement=self, by=by)], ignore_conflicts=True)
+
+    @contextmanager
+    def _editing(self, by, seen):
+        """This will give it locked and fresh, as `crm.verbs.acting` does; who may is a matter of roles alone."""
+        if not permissions.allows(by, "announce"):
+            raise NotAllowed()
+        with transaction.atomic():
+            it = locked(self)
+            if seen is not None and int(seen) != it.version:
+                raise Stale(it)
+            if it.withdrawn_at:
+                raise Refused(_("This announcement was withdrawn."))
+            it.remember()
+            yield it
+        self.__dict__.update({k: v for k, v in it.__dict__.items() if k != "_state"})
+
+
+class AnnouncementRead(models.Model):
+    """That a person has opened an announcement."""
+
+    announcement = models.ForeignKey(Announcement, models.CASCADE, related_name="reads")
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["announcement", "by"], name="announcement_read_once")]
+
+    def __str__(self):
+        return f"{self.announcement_id} {self.by_id}"

@@ -1,0 +1,16 @@
+"""The addresses of messages and announcements."""
+
+from django.urls import path
+
+from notices import views
+
+urlpatterns = [
+    path("messages/", views.messages_to_me, name="messages"),
+    path("messages/read/", views.mark_read, name="messages_read"),
+    path("messages/<int:pk>/", views.message, name="message"),
+    path("announcements/", views.announcements, name="announcements"),
+    path("announcements/new/", views.announcement_new, name="announcement_new"),
+    path("announcements/<int:pk>/", views.announcement, name="announcement"),
+    path("announcements/<int:pk>/edit/", views.announcement_edit, name="announcement_edit"),
+    path("announcements/<int:pk>/withdraw/", views.announcement_withdraw, name="announcement_withdraw"),
+]

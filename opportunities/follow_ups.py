@@ -1,0 +1,235 @@
+"""Calls, visits, meetings: planned, done, and what comes next."""
+
+from django.conf import settings
+from django.db import models, transaction
+from django.db.models import Count, Exists, F, OuterRef, Q, Window
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from crm import permissions
+from crm.querysets import Guarded
+from crm.verbs import NotAllowed, Refused, acting, locked
+from customers.models import Contact, Customer
+from notices.models import Recorded, describe
+from opportunities.picklists import FollowUpKind
+
+
+class FollowUpQuerySet(Guarded):
+    def keys(self, reason, user):
+        """
+        This will look among the rows of this queryset only, so that one record's follow-ups do not ask for
+        everybody's.
+        """
+        if reason == permissions.THROUGH:
+            opportunities = self.model.opportunity.field.related_model.objects.visible_to(user)
+            customers = Customer.objects.visible_to(user)
+            ours = self.order_by()
+            return [
+                ours.filter(opportunity__in=opportunities).values("pk"),
+                ours.filter(opportunity=None, customer__in=customers).values("pk"),
+            ]
+        return super().keys(reason, user)
+
+    def permitted(self, user, verb):
+        """
+        This will narrow as the table says, and always to what is seen: who wrote it may have lost sight of what it
+        is about.
+        """
+        seen = super().permitted(user, "view")
+        return seen if verb == "view" else super(FollowUpQuerySet, seen).permitted(user, verb)
+
+    def with_about(self):
+        return self.select_related("opportunity__customer", "customer", "kind", "owner", "contact")
+
+    def planned(self):
+        return self.filter(done_at=None)
+
+    def done(self):
+        return self.filter(done_at__isnull=False)
+
+    def latest_first(self):
+        """This will order planned ones on top, the soonest first, then the done ones, the latest first."""
+        return self.order_by(F("done_at").desc(nulls_first=True), "at", "-id")
+
+    def due_for(self, user, until):
+        """This will narrow to what this person planned for a moment before `until` and still sees, the oldest first."""
+        return self.planned().filter(owner=user, at__lt=until).visible_to(user).order_by("at", "id")
+
+    def first_of(self, count):
+        """
+        This will give the first `count`, in order, with what a page shows of them, and in each how many there are
+        in all (`total`); for whoever sees what they are about.
+        """
+        shown = self.latest_first().select_related("kind", "owner", "contact", "next")
+        return shown.annotate(total=Window(Count("*")))[:count]
+
+    def shown_to(self, user):
+        """
+        This will give what a list of entries shows to the reader, in its order and without a query per row:
+        `contact_seen` says whether they may see the person it was with, `changeable` whether it is theirs to
+        change.
+        """
+        return (
+            self.visible_to(user)
+            .latest_first()
+            .select_related("kind", "owner", "contact", "opportunity", "next")
+            .annotate(
+                contact_seen=Exists(Contact.objects.visible_to(user).filter(pk=OuterRef("contact"))),
+                changeable=Exists(Guarded(self.model).permitted(user, "change").filter(pk=OuterRef("pk"))),
+            )
+        )
+
+
+class FollowUp(Recorded):
+    """
+    A call, a visit, a meeting … with a customer, planned or done; about an opportunity, or about the customer
+    alone.
+    """
+
+    guard = "follow_up"
+    TRACKED = ("kind", "content", "at", "done_at", "contact", "owner")
+
+    opportunity = models.ForeignKey(
+        "opportunities.Opportunity", models.CASCADE, null=True, blank=True, related_name="follow_ups", db_index=False
+    )
+    customer = models.ForeignKey(
+        Customer, models.CASCADE, null=True, blank=True, related_name="follow_ups", db_index=False
+    )
+    contact = models.ForeignKey(
+        Contact, models.SET_NULL, null=True, blank=True, related_name="follow_ups", verbose_name=_("with")
+    )
+    kind = models.ForeignKey(FollowUpKind, models.PROTECT, related_name="+", db_index=False, verbose_name=_("type"))
+    content = models.TextField(_("content"))
+    at = models.DateTimeField(_("when"))
+    done_at = models.DateTimeField(null=True, editable=False)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, related_name="follow_ups", db_index=False, verbose_name=_("person")
+    )
+    planned_in = models.OneToOneField("self", models.SET_NULL, null=True, editable=False, related_name="next")
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", editable=False, db_index=False
+    )
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = FollowUpQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("follow-up record")
+        verbose_name_plural = _("follow-up records")
+        indexes = [
+            models.Index(fields=["opportunity", "at"], name="follow_up_opportunity"),
+            models.Index(fields=["customer", "at"], name="follow_up_customer"),
+            models.Index(fields=["owner", "at"], name="follow_up_due", condition=Q(done_at=None)),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(opportunity__isnull=False) | Q(customer__isnull=False), name="follow_up_about_something"
+            )
+        ]
+
+    def __str__(self):
+        return self.content[:60]
+
+    @property
+    def about(self):
+        return self.opportunity or self.customer
+
+    @property
+    def is_late(self):
+        return self.done_at is None and self.at < timezone.now()
+
+    @transaction.atomic
+    def add(self, *, by, next_at=None, next_content=""):
+        """
+        This will add the follow-up: done where its moment has come, planned where it lies ahead; and plan the next
+        one where `next_at` is given. Raises NotAllowed, Refused, Gone.
+        """
+        about = locked(self.about)
+        if not permissions.permits(by, "add_follow_up", about):
+            raise NotAllowed()
+        self.owner = by
+        self.created_by = by
+        if self.opportunity_id is not None:
+            self.opportunity, self.customer_id = about, about.customer_id
+        self._check_contact()
+        self.done_at = self.at if self.at <= timezone.now() else None
+        self.save(force_insert=True)
+        kind = "follow_up_added" if self.done_at else "follow_up_planned"
+        about.note(kind, by=by, follow_up=self.pk, type=describe(self.kind))
+        self._plan_next(by, next_at, next_content)
+        self._touch()
+
+    @transaction.atomic
+    def change(self, *, by, seen=None, next_at=None, next_content="", done=False, **values):
+        """
+        This will change the follow-up, tick it off where `done`, and plan the next one where `next_at` is given. Raises
+        NotAllowed, Stale, Refused, Gone.
+        """
+        about = locked(self.about)  # before the follow-up, as a transfer does
+        with acting(by, "change", self, seen=seen) as it:
+            if done and it.done_at is not None:
+                raise Refused(_("This was ticked off already."))
+            if done:
+                it.at = min(it.at, timezone.now())
+            for name, value in values.items():
+                setattr(it, name, value)
+            changes = it.changes()
+            if "contact" in changes:
+                it._check_contact()
+            if done or it.done_at is not None:
+                if it.at > timezone.now():
+                    raise Refused(_("What is done cannot lie ahead. Write when it was."), field="at")
+                it.done_at = it.at
+            elif "at" in changes and it.at <= timezone.now():
+                raise Refused(
+                    _("What is planned lies ahead. Choose a later moment, or tick it off with Done."), field="at"
+                )
+            if changes := it.changes():
+                it.version += 1
+                it.save()
+                kind = "follow_up_done" if done else "follow_up_changed"
+                about.note(kind, by=by, changes=changes, follow_up=it.pk, type=describe(it.kind))
+            it._plan_next(by, next_at, next_content)
+            it._touch()
+
+    @transaction.atomic
+    def delete_(self, *, by, seen=None):
+        """This will delete the follow-up; the record's history keeps what it said. Raises NotAllowed, Stale, Gone."""
+        about = locked(self.about)
+        with acting(by, "delete", self, seen=seen) as it:
+            about.note("follow_up_deleted", by=by, type=describe(it.kind), at=describe(it.at), content=it.content)
+            it.delete()
+            it._touch()
+
+    def _check_contact(self):
+        if self.contact is not None and self.contact.customer_id != self.customer_id:
+            raise Refused(_("This person belongs to another customer."), field="contact")
+
+    def _plan_next(self, by, at, content):
+        if at is None:
+            return
+        if at <= timezone.now():
+            raise Refused(_("The next follow-up lies ahead: choose a later moment."), field="next_at")
+        following = FollowUp(
+            opportunity_id=self.opportunity_id,
+            customer_id=self.customer_id,
+            contact_id=self.contact_id,
+            kind=self.kind,
+            content=content or self.content,
+            at=at,
+            owner=by,
+            created_by=by,
+            planned_in=None if FollowUp.objects.filter(planned_in=self).exists() else self,
+        )
+        following.save(force_insert=True)
+        self.about.note("follow_up_planned", by=by, follow_up=following.pk, type=describe(following.kind))
+
+    def _touch(self):
+        """This will keep the opportunity's last and next follow-up true; they are no change of the record itself."""
+        if self.opportunity_id is None:
+            return
+        others = FollowUp.objects.filter(opportunity=self.opportunity_id)
+        type(self.opportunity)._base_manager.filter(pk=self.opportunity_id).update(
+            last_follow_up_at=others.done().aggregate(at=models.Max("at"))["at"],
+            next_follow_up_at=others.planned().aggregate(at=models.Min("at"))["at"],
+        )

@@ -1,0 +1,193 @@
+"""What may be imported of opportunities: new ones as drafts, past ones as they stand."""
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from crm.fields import DayField
+from crm.pinyin import sort_key
+from crm.resources import Cell, Column, Few, Person, Record, importable
+from customers.models import Customer
+from notices.imports import Telling
+from opportunities.entry import Past, chargeable
+from opportunities.forms import OpportunityForm
+from opportunities.lifecycle import State
+from opportunities.models import Opportunity
+from opportunities.picklists import LostReason, Pipeline, Stage
+from opportunities.signings import Signing
+
+
+class _Opportunities(Telling):
+    """What both kinds share; the same if the reference is the same, without one, if name and customer are."""
+
+    url_name = "opportunities"
+    aliases = {
+        "name": "opportunity, deal, deal name, title, subject, 商机, 项目名称, 项目",
+        "reference": "opportunity id, deal id, external id, 编号, 商机编号",
+        "customer": "account, account name, company, customer name, 客户名称, 单位",
+        "business_type": "business, type, 业务, 产品类型",
+        "source": "lead source, 商机来源",
+        "amount": "value, close value, deal value, estimated value, revenue, 预计金额, 商机金额, 合同金额",
+        "expected_close_on": "expected close, close date, 预计签约, 预计签约日期, 预计成交日期",
+        "stage": "deal stage, sales stage, opportunity stage, 项目阶段, 商机阶段, 销售阶段",
+        "probability": "chance, 赢率, 成功率",
+        "owner": "owner, sales agent, sales rep, salesperson, 客户经理, 销售",
+        "description": "product, note, notes, remark, remarks, comment, 备注, 说明, 产品",
+    }
+
+    def columns(self):
+        fields = OpportunityForm({}, user=self.user).fields
+        reference = Opportunity._meta.get_field("reference")
+        self.pipeline = Pipeline.objects.filter(active=True).first()
+        stages = list(self.stages().select_related("pipeline"))
+        for stage in stages:
+            stage.pipeline = self.pipeline  # one for all, which remembers its own first and last stages
+        self.first_stage = next(stage for stage in stages if stage.kind == Stage.Kind.OPEN and stage.active)
+        customers = Record(Customer.objects.visible_to(self.user), "name")
+        people = Person(chargeable(self.user))
+        return [
+            self.column(fields, "name", required=True),
+            Column("reference", _("Reference"), Cell(reference.formfield(), reference)),
+            self.column(fields, "customer", customers),
+            self.column(fields, "business_type", Few.of_picklist(fields["business_type"].queryset)),
+            self.column(fields, "source", Few.of_picklist(fields["source"].queryset)),
+            self.column(fields, "amount"),
+            self.column(fields, "expected_close_on"),
+            self.column(fields, "stage", Few.of_picklist(stages)),
+            self.column(fields, "probability"),
+            self.column(fields, "owner", people),
+            self.column(fields, "description"),
+        ]
+
+    def stages(self):
+        return self.pipeline.stages.filter(kind=Stage.Kind.OPEN, active=True)
+
+    @staticmethod
+    def column(fields, name, widget=None, **kwargs):
+        """This will give the column of a field of the form."""
+        widget = widget or Cell(fields[name], Opportunity._meta.get_field(name))
+        return Column(name, fields[name].label, widget, **kwargs)
+
+    def opportunity(self, values):
+        """This will build an opportunity; unless the row says otherwise, in the user's charge and the first stage."""
+        given = {name: value for name, value in values.items() if value not in (None, "")}
+        opportunity = Opportunity(**{"owner": self.user, "stage": self.first_stage} | given)
+        opportunity.clean()
+        return opportunity
+
+    def recognised(self, opportunity):
+        return opportunity.reference or (opportunity.name, opportunity.customer_id)
+
+    def known(self, opportunities):
+        visible = Opportunity.objects.visible_to(self.user).order_by()
+        references = {one.reference for one in opportunities} - {""}
+        known = (
+            set(visible.filter(reference__in=references).values_list("reference", flat=True)) if references else set()
+        )
+        names = {one.name for one in opportunities if not one.reference}
+        if names:
+            named = visible.filter(
+                name_key__in={sort_key(name) for name in names}, name__in=names
+            )  # the key has an index
+            known |= set(named.values_list("name", "customer_id"))
+        return known
+
+
+@importable
+class OpportunityImport(_Opportunities):
+    """New opportunities, each as the form would take it."""
+
+    key = "opportunities"
+    label = _("Opportunities")
+    hint = _("Each row becomes a draft, to be submitted for approval as usual.")
+
+    class Meta:
+        model = Opportunity
+        fields = ()
+
+    def build(self, values):
+        return self.opportunity(values)
+
+    def identity(self, opportunity):
+        return self.recognised(opportunity)
+
+    def there(self, opportunities):
+        return self.known(opportunities)
+
+    def write(self, opportunities):
+        Opportunity.create_all(opportunities, by=self.user, told=False)
+        self.charge(opportunities)
+
+
+@importable
+class PastImport(_Opportunities):
+    """Opportunities that were lived elsewhere, as they stand: the stage says whether signed, given up or open."""
+
+    key = "past"
+    label = _("Past opportunities")
+    hint = _(
+        "Won, lost and open ones come in as they stand, without an approval. "
+        "An open one without customer becomes a draft."
+    )
+    act = "import_past"
+    aliases = _Opportunities.aliases | {
+        "expected_close_on": "expected close, 预计签约, 预计签约日期, 预计成交日期",
+        "created_at": "created, created date, create date, engage date, 创建日期, 创建时间, 录入日期",
+        "closed_on": "closed, close date, closed date, signed on, 关闭日期, 签约日期, 成交日期, 结束日期",
+        "contract_number": "contract, 合同号",
+        "lost_reason": "reason, loss reason, 输单原因, 丢单原因",
+    }
+
+    class Meta:
+        model = Opportunity
+        fields = ()
+
+    def columns(self):
+        contract = Signing._meta.get_field("contract_number")
+        day = {"required": False, "label": ""}
+        reasons = Few.of_picklist(LostReason.objects.all())  # retired ones too: the past had them
+        return [
+            *super().columns(),
+            Column("created_at", _("Created on"), Cell(DayField(**day))),
+            Column("closed_on", _("Closed on"), Cell(DayField(**day))),
+            Column(
+                "contract_number",
+                _("Contract number"),
+                Cell(forms.CharField(required=False, max_length=contract.max_length)),
+            ),
+            Column("lost_reason", _("Lost reason"), reasons, usual="unknown-imported"),
+        ]
+
+    def stages(self):
+        return self.pipeline.stages.filter(active=True)
+
+    def build(self, values):
+        given = dict(values)
+        kind = (given.get("stage") or self.first_stage).kind
+        entered_on, closed_on, reason, contract = (
+            given.pop(name, None) for name in ("created_at", "closed_on", "lost_reason", "contract_number")
+        )
+        if kind == Stage.Kind.OPEN:
+            state, closed_on = State.ACTIVE if given.get("customer") else State.DRAFT, None
+        else:
+            state = State.SIGNED if kind == Stage.Kind.WON else State.TERMINATED
+            given |= {
+                "stage": self.first_stage,
+                "probability": None,
+            }  # where it stands in the end follows from the state
+        past = Past(self.opportunity(given), state, entered_on, closed_on, reason, contract or "")
+        if refusal := past.refusal():
+            raise refusal
+        return past
+
+    def identity(self, past):
+        return self.recognised(past.opportunity)
+
+    def there(self, pasts):
+        return self.known([past.opportunity for past in pasts])
+
+    def write(self, pasts):
+        Opportunity.import_past(pasts, by=self.user)
+        self.charge([past.opportunity for past in pasts])
+
+    def preview(self, past):
+        return {str(_("State")): str(State(past.state).label)}

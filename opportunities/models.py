@@ -1,0 +1,782 @@
+"""What we may sell: opportunities, who shares them, how they were signed, and where they stood on any past day."""
+
+from copy import copy
+from decimal import Decimal
+
+from django.conf import settings
+from django.contrib.contenttypes.models import ContentType
+from django.db import models
+from django.db.models import Case, Count, F, Q, Sum, Value, When
+from django.db.models.functions import Coalesce
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from django_fsm import TransitionNotAllowed
+
+from approvals.models import Act, Approval, Task, changed
+from crm import kinds, permissions
+from crm.functions import DayNumber
+from crm.models import Placed
+from crm.moments import organisation_today
+from crm.money import Priced
+from crm.pinyin import sort_key
+from crm.querysets import Guarded, in_scope
+from crm.verbs import NotAllowed, Refused, acting
+from customers.models import Contact, Customer
+from notices.models import Delivery, Message, Recorded, describe
+from opportunities.entry import Entry
+from opportunities.follow_ups import FollowUp
+from opportunities.lifecycle import CLOSED, OPEN, PENDING, Lifecycle, State
+from opportunities.picklists import BusinessType, FollowUpKind, LostReason, Pipeline, Source, Stage
+from opportunities.ranking import Ranked, Reported, Signed
+from opportunities.shares import OpportunityGroupShare, OpportunityUserShare
+from opportunities.signings import Movement, Signing
+
+__all__ = ["BusinessType", "FollowUp", "FollowUpKind", "LostReason", "Pipeline", "Source", "Stage", "State"]
+
+
+class Incomplete(Refused):
+    """Fields are empty that the act needs. `fields` lists their names."""
+
+    def __init__(self, fields):
+        labels = [str(Opportunity._meta.get_field(name).verbose_name) for name in fields]
+        super().__init__(_("Still needed: %(fields)s.") % {"fields": ", ".join(labels)}, field=fields[0])
+        self.fields = fields
+
+
+class OpportunityQuerySet(Guarded):
+    """The vocabulary of opportunities."""
+
+    searched = ("name", "number")
+
+    def mentions(self, word):
+        return super().mentions(word) | Q(customer__in=Customer.objects.filter(Customer.objects.mentions(word)))
+
+    def columns(self, reason, user):
+        if reason in (permissions.SCOPE, permissions.CHIEF):
+            return in_scope(user) & ~Q(state=State.DRAFT)
+        return super().columns(reason, user)
+
+    def is_seen(self, reason, user, record):
+        if reason in (permissions.SCOPE, permissions.CHIEF) and record.state == State.DRAFT:
+            return False
+        return super().is_seen(reason, user, record)
+
+    def keys(self, reason, user):
+        if reason in (permissions.VIEW_SHARE, permissions.EDIT_SHARE):
+            wanted = {"permission__codename": "change_opportunity"} if reason == permissions.EDIT_SHARE else {}
+            above = user.department.ancestor_ids if user.department_id else []
+            return [
+                OpportunityUserShare.objects.filter(user=user, **wanted).values("content_object"),
+                OpportunityGroupShare.objects.filter(group__department__in=above, **wanted).values("content_object"),
+            ]
+        if reason in (permissions.OPEN_TASK, permissions.PAST_TASK):
+            tasks = Task.objects.filter(holder=user, about_type=ContentType.objects.get_for_model(self.model))
+            return [(tasks.open() if reason == permissions.OPEN_TASK else tasks).order_by().values("about_id")]
+        return super().keys(reason, user)
+
+    def open(self):
+        return self.filter(state__in=OPEN)
+
+    def pending(self):
+        return self.filter(state__in=PENDING)
+
+    def owned_by(self, user):
+        return self.filter(owner=user)
+
+    def shared_with(self, user):
+        """This will narrow to what others share with this person or with a department of theirs."""
+        return self.filter(self.is_shared_with(user))
+
+    def is_shared_with(self, user):
+        """This will give the condition that others share it with `user`; a plain IN, since it stands beside `among`."""
+        by_person, by_group = self.keys(permissions.VIEW_SHARE, user)
+        return Q(pk__in=by_person.union(by_group)) & ~Q(owner=user)
+
+    def in_order(self):
+        """This will order as the product does: open by expected close, undated last; then closed, latest first."""
+        return self.order_by("list_key", "id")
+
+    def for_rows(self):
+        """This will bring along what a short list shows of each, without a query per row."""
+        return self.select_related("customer", "owner", "stage__pipeline").prefetch_related("stage__pipeline__stages")
+
+    def figures(self):
+        """This will count them, and sum up what is open in base currency, in one query."""
+        is_open = Q(state__in=OPEN)
+        found = self.aggregate(
+            count=Count("*"),
+            open=Count("pk", filter=is_open),
+            open_cents=Coalesce(Sum("base_cents", filter=is_open), 0),
+            signed=Count("pk", filter=Q(state=State.SIGNED)),
+        )
+        return found | {"open_amount": Decimal(found["open_cents"]).scaleb(-2)}
+
+
+CLOSED_FROM = 10_000_000  # the `list_key` that no open opportunity reaches and every closed one passes
+
+# The forecast amount in hundredths of the base currency; `Opportunity.forecast_cents` is its twin in Python.
+FORECAST = Case(
+    When(state=State.VOID, then=Value(0)),
+    default=(F("base_cents") * F("probability") + 50) / 100,
+    output_field=models.BigIntegerField(),
+)
+
+
+class SharedWithReader(kinds.YesNo):
+    """Whether others share it with whoever asks, or with a department of theirs."""
+
+    def compare(self, op, value, asked):
+        if asked.user is None:
+            return (kinds.NOBODY, lambda record: False) if value else (kinds.EVERYBODY, lambda record: True)
+        shared = self.model.objects.is_shared_with(asked.user)
+        return (
+            shared if value else ~shared,
+            lambda record: self.model.objects.filter(shared, pk=record.pk).exists() is value,
+        )
+
+
+class Opportunity(Placed, Priced, Lifecycle, Entry, Recorded):
+    """A possible sale to a customer, in the charge of one person."""
+
+    guard = "opportunity"
+    NUMBER = "OP"
+    TRACKED = (
+        "name", "customer", "business_type", "source", "state", "stage", "amount", "probability", "expected_close_on",
+        "description", "owner", "department", "closed_on", "lost_reason", "closing_note",
+    )  # fmt: skip
+    REQUIRED = ("name", "customer", "business_type", "amount", "expected_close_on")
+    FROZEN = frozenset({"name", "customer", "business_type", "amount", "stage", "expected_close_on"})
+    APPROVAL_CORE = ("customer", "business_type", "amount")
+    APPROVAL_KEYS = ("amount", "customer", "expected_close_on")
+    APPROVAL_JOINS = ("customer", "business_type", "source", "stage", "owner", "department")
+    MOVING = {"stage", "amount", "probability", "expected_close_on", "owner", "department", "state"}
+    CONDITIONS = kinds.Fields(
+        state=kinds.Choice(
+            groups={
+                "open": (_("open"), OPEN),
+                "pending": (_("waiting for approval"), PENDING),
+                "closed": (_("closed"), CLOSED),
+            }
+        ),
+        stage=kinds.Pick(),
+        business_type=kinds.Pick(),
+        owner=kinds.Person(),
+        department=kinds.InDepartment(),
+        customer=kinds.Record(),
+        expected_close_on=kinds.Day(),
+        amount=kinds.Money(),
+        probability=kinds.Number(),
+        source=kinds.Pick(),
+        name=kinds.Text(),
+        number=kinds.Text(),
+        created_at=kinds.Moment(),
+        updated_at=kinds.Moment(),
+        closed_on=kinds.Day(),
+        last_follow_up_at=kinds.Moment(),
+        next_follow_up_at=kinds.Moment(),
+        shared=SharedWithReader(_("Shared with me")),
+        signed=Ranked(_("Signed"), Signed),
+        reported=Ranked(_("Report approved"), Reported),
+    )
+
+    number = models.CharField(_("number"), max_length=20, unique=True, editable=False)
+    # its number where it came from
+    reference = models.CharField(_("reference"), max_length=60, blank=True, db_index=True)
+    name = models.CharField(_("opportunity name"), max_length=200)
+    customer = models.ForeignKey(
+        Customer, models.PROTECT, null=True, blank=True, related_name="opportunities", verbose_name=_("customer")
+    )
+    business_type = models.ForeignKey(
+        BusinessType,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        db_index=False,
+        related_name="+",
+        verbose_name=_("business type"),
+    )
+    source = models.ForeignKey(
+        Source, models.PROTECT, null=True, blank=True, db_index=False, related_name="+", verbose_name=_("source")
+    )
+    stage = models.ForeignKey(Stage, models.PROTECT, db_index=False, related_name="+", verbose_name=_("stage"))
+    probability = models.PositiveSmallIntegerField(_("probability"))
+    probability_typed = models.BooleanField(default=False, editable=False)  # else it follows the stage
+    expected_close_on = models.DateField(_("expected close date"), null=True, blank=True)
+    description = models.TextField(_("description"), blank=True)
+    contacts = models.ManyToManyField(Contact, through="OpportunityContact", related_name="opportunities")
+
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.PROTECT,
+        related_name="opportunities",
+        db_index=False,
+        verbose_name=_("person in charge"),
+    )
+    approved_amount = models.DecimalField(max_digits=16, decimal_places=2, null=True, editable=False)
+    closed_on = models.DateField(_("closed on"), null=True, editable=False)
+    lost_reason = models.ForeignKey(
+        LostReason,
+        models.PROTECT,
+        null=True,
+        editable=False,
+        db_index=False,
+        related_name="+",
+        verbose_name=_("reason"),
+    )
+    closing_note = models.TextField(_("note"), blank=True, editable=False)
+    last_follow_up_at = models.DateTimeField(_("last follow-up"), null=True, editable=False)
+    next_follow_up_at = models.DateTimeField(_("next follow-up"), null=True, editable=False)
+    name_key = models.CharField(max_length=40, editable=False)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", editable=False, db_index=False
+    )
+    created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(_("changed"), auto_now=True)
+    list_key = models.GeneratedField(
+        expression=Case(
+            When(
+                state__in=CLOSED,
+                then=Value(20_000_000)
+                - Coalesce(DayNumber(F("closed_on")), DayNumber(F("expected_close_on")), Value(-8_000_000)),
+            ),
+            default=Coalesce(DayNumber(F("expected_close_on")), Value(8_000_000)),
+            output_field=models.IntegerField(),
+        ),
+        output_field=models.IntegerField(),
+        db_persist=True,
+    )
+
+    objects = OpportunityQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("opportunity")
+        verbose_name_plural = _("opportunities")
+        indexes = [
+            *(
+                models.Index(fields=[*lead, "list_key", "id"], name=f"opp_list_{'_'.join(lead) or 'all'}")
+                for lead in ([], ["owner"], ["department"], ["city"], ["province"], ["stage"], ["state"])
+            ),
+            *(
+                models.Index(fields=[name, "id"], name=f"opp_{name}")
+                for name in ("base_cents", "updated_at", "name_key")
+            ),
+            *(
+                models.Index(
+                    fields=[*lead, "state", "stage", "probability", "base_cents"],
+                    name=f"opp_sum_{'_'.join(lead) or 'all'}",
+                )
+                for lead in ([], ["owner"], ["department"], ["city"], ["province"])
+            ),
+            models.Index(fields=["expected_close_on", "base_cents"], name="opp_close"),
+            models.Index(fields=["stage", "business_type", "expected_close_on"], name="opp_stage_type_close"),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(customer__isnull=False) | Q(state__in=["draft", "void"]),
+                name="opportunity_customer_unless_draft",
+            ),
+            models.CheckConstraint(
+                condition=Q(state="signed", probability=100)
+                | Q(state="terminated", probability=0)
+                | (~Q(state__in=["signed", "terminated"]) & Q(probability__range=(1, 99))),
+                name="opportunity_probability",
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=["signed", "terminated", "void"], closed_on__isnull=False)
+                | (~Q(state__in=["signed", "terminated", "void"]) & Q(closed_on=None)),
+                name="opportunity_closed_on",
+            ),
+        ]
+
+    def __str__(self):
+        return self.name
+
+    def get_absolute_url(self):
+        return reverse("opportunity", args=[self.pk])
+
+    # Questions
+
+    @property
+    def is_late(self):
+        return (
+            not self.is_closed and self.expected_close_on is not None and self.expected_close_on < organisation_today()
+        )
+
+    @property
+    def forecast_cents(self):
+        return 0 if self.state == State.VOID else (self.base_cents * self.probability + 50) // 100
+
+    @property
+    def open_approval(self):
+        return Approval.objects.about(self).unfinished().first()
+
+    @property
+    def open_task(self):
+        approval = self.open_approval
+        return approval and approval.open_task
+
+    def task_held_by(self, user):
+        """This will give the task with which `user` can decide the pending request; None for everybody else."""
+        task = self.open_task if self.is_pending else None
+        return task if task is not None and task.holder == user and task.holder_is_able() else None
+
+    def missing(self):
+        """This will list the fields that must be filled before the opportunity can be submitted."""
+        names = dict.fromkeys([*self.REQUIRED, *self.stage.required])
+        return [name for name in names if getattr(self, self._meta.get_field(name).attname) in (None, "")]
+
+    # What an approval asks of it
+
+    def approval_snapshot(self):
+        """This will give the values that an approver decides about, described."""
+        shown = (
+            "name", "customer", "business_type", "source", "stage", "amount", "probability", "expected_close_on",
+            "description",
+        )  # fmt: skip
+        return {name: describe(getattr(self, name)) for name in shown}
+
+    def approval_asked(self, act, form):
+        """This will give, as an event that is not saved, what was asked for beside the opportunity's own values."""
+        if act == Act.SIGN:
+            asked = {"contract_number": form["contract_number"], "amount": form["signed_amount"]}
+            asked |= {"signed_on": form["signed_on"], "term": form["term"]}
+            own = {"amount": describe(self.amount)}
+            return self.event("asked", by=None, figures={name: [own.get(name), asked[name]] for name in asked})
+        if act == Act.TERMINATE:
+            asked = {"lost_reason": [None, form["reason"]], "closing_note": [None, form["note"]]}
+            return self.event("asked", by=None, changes=asked)
+        return self.event("asked", by=None)
+
+    @staticmethod
+    def told(edits):
+        """This will give what an approver changed, {name: [old, new]}, as the `changes` and `figures` of an event."""
+        figures = {
+            "contract_number": "contract_number",
+            "signed_amount": "amount",
+            "signed_on": "signed_on",
+            "term": "term",
+        }
+        own = {"reason": "lost_reason", "note": "closing_note"}
+        return {
+            "changes": {own.get(name, name): sides for name, sides in edits.items() if name not in figures},
+            "figures": {figures[name]: sides for name, sides in edits.items() if name in figures},
+        }
+
+    def approval_neighbours(self, user):
+        """This will narrow to the other open opportunities of the same customer that `user` may see."""
+        if self.customer_id is None:
+            return Opportunity.objects.none()
+        others = Opportunity.objects.visible_to(user).open().filter(customer=self.customer_id).exclude(pk=self.pk)
+        return others.select_related("owner").in_order()
+
+    def approval_pages(self):
+        """This will give the addresses where it is changed, asked for again, made void, or the request is dropped."""
+        pages = {"change": "edit", "sign": "sign", "terminate": "terminate", "void": "void", "drop": "drop"}
+        return {verb: reverse(f"opportunity_{page}", args=[self.pk]) for verb, page in pages.items()}
+
+    # Verbs, in the order of life
+
+    def change(self, *, by, seen=None, **values):
+        """
+        This will give the opportunity other values. While an approval is pending, what it is about is frozen for
+        everybody but the holder of the task, whose changes are kept with the task. Raises NotAllowed, Stale, Refused.
+        """
+        with acting(by, "change", self, seen=seen) as it:
+            if it.is_closed:
+                raise Refused(_("This opportunity is closed, so it can no longer be changed."))
+            task = it.task_held_by(by)
+            it._change(values)
+            changes = it.changes()
+            if not changes:
+                return
+            if it.is_pending and task is None and it.FROZEN & changes.keys():
+                raise Refused(_("This is being approved, so it cannot be changed until it is decided."))
+            if task is not None and changes.keys() - it.FROZEN - {"probability"}:
+                raise NotAllowed()
+            it.record("changed", by=by)
+            if "customer" in changes:
+                it._follow_customer()
+            if task is not None:
+                task.note_edits(changes)
+
+    def amend(self, *, by, seen=None, **asked):
+        """
+        This will put right what the pending request asks for: the figures of a signing, or why to terminate. Only the
+        holder of its task may, and it is kept with the task. Raises NotAllowed, Stale, Refused.
+        """
+        with acting(by, "change", self, seen=seen) as it:
+            task = it.task_held_by(by)
+            if task is None or task.approval.act == Act.REPORT:
+                raise NotAllowed()
+            before = task.round.form
+            form = it._closing_form(task.approval.act, **asked)
+            edits = {name: [before[name], form[name]] for name in form if changed(before[name], form[name])}
+            if not edits:
+                return
+            task.round.form = before | form
+            task.round.save(update_fields=["form"])
+            it.version += 1
+            it.save()
+            it.note("amended", by=by, act=task.approval.act, **it.told(edits))
+            task.note_edits(edits)
+
+    def _follow_customer(self):
+        """This will take what hangs on the customer along to the new one; the people of the old one go."""
+        self.follow_ups.update(customer=self.customer)
+        self.placements.exclude(contact__customer=self.customer_id).delete()
+
+    def would_change(self, **values):
+        """This will tell whether `change` would have something to do with these values: make a change, or refuse."""
+        it = copy(self)
+        it.remember()
+        try:
+            it._change(values)
+        except Refused:
+            return True
+        return bool(it.changes())
+
+    def _change(self, values):
+        for name, value in values.items():
+            emptied = value in (None, "") and getattr(self, name) not in (None, "")
+            if emptied and name in self.REQUIRED and self.state not in (State.DRAFT, State.RETURNED):
+                raise Refused(_("This cannot be emptied any more."), field=name)
+            setattr(self, name, value)
+        if self.stage.kind != Stage.Kind.OPEN:
+            raise Refused(_("Won and lost are reached by signing and terminating."), field="stage")
+        if "probability" in values:
+            self.probability_typed = values["probability"] not in (None, self.stage.probability)
+        self.settle()
+
+    def settle(self):
+        """
+        This will bring in line what follows from other fields: probability, base amount, sort key. Raises
+        Refused.
+        """
+        if not self.name.strip():
+            raise Refused(_("Give it a name."), field="name")
+        if self.probability is None or not self.probability_typed:
+            self.probability = self.stage.probability
+        if self.stage.kind == Stage.Kind.OPEN and not 1 <= self.probability <= 99:
+            raise Refused(_("While it is open, the probability is from 1 to 99 %."), field="probability")
+        self.name_key = sort_key(self.name)
+        self.price()
+
+    def move(self, *, stage, by, seen=None):
+        """This will move an active opportunity to another open stage. Raises NotAllowed, Stale, Refused."""
+        with acting(by, "move", self, seen=seen, along=("stage",)) as it:
+            if it.is_pending:
+                raise Refused(_("This is being approved, so it cannot be moved until it is decided."))
+            if it.state != State.ACTIVE:
+                raise Refused(_("Only an active opportunity moves through the stages."))
+            if stage.kind != Stage.Kind.OPEN or not stage.active or stage.pipeline_id != it.stage.pipeline_id:
+                raise Refused(_("Won and lost are reached by signing and terminating."), field="stage")
+            it.stage = stage
+            it.settle()
+            if it.changes():
+                it.record("moved", by=by)
+
+    def report(self, *, by, approver, comment="", seen=None):
+        """
+        This will ask `approver` to accept this draft, or, returned, to look again. Raises NotAllowed, Stale,
+        Incomplete, Refused where the state or the route says no.
+        """
+        with acting(by, "report", self, seen=seen, along=self.APPROVAL_JOINS) as it:
+            _try(it._report)
+            if missing := it.missing():
+                raise Incomplete(missing)
+            asked = Approval.ask(it, Act.REPORT, by=by, approver=approver, comment=comment)
+            kind = "reported" if asked.number == 1 else "resubmitted"
+            it.record(kind, by=by, act=Act.REPORT, to=describe(approver), comment=comment)
+
+    def sign(self, *, by, approver, contract_number, signed_amount, signed_on, term=None, comment="", seen=None):
+        """
+        This will ask `approver` to accept a signature: `signed_amount` in the opportunity's currency, `signed_on` a
+        date not in the future, `term` in months or None. The stage stays until it is approved. Raises as `report`.
+        """
+        form = self._closing_form(
+            Act.SIGN, contract_number=contract_number, signed_amount=signed_amount, signed_on=signed_on, term=term
+        )
+        self._ask_to_close(Act.SIGN, form, by=by, approver=approver, comment=comment, seen=seen)
+
+    def terminate(self, *, by, approver, reason, note="", comment="", seen=None):
+        """This will ask `approver` to give the opportunity up, for a LostReason. Raises as `report`."""
+        form = self._closing_form(Act.TERMINATE, reason=reason, note=note)
+        self._ask_to_close(Act.TERMINATE, form, by=by, approver=approver, comment=comment, seen=seen)
+
+    @staticmethod
+    def _closing_form(act, **asked):
+        """This will give what is asked for, as the JSON that a round keeps. Raises Refused."""
+        if act == Act.SIGN:
+            if asked["signed_on"] > organisation_today():
+                raise Refused(_("A signature in the future cannot be entered yet."), field="signed_on")
+            return {
+                "contract_number": asked["contract_number"],
+                "signed_amount": format(Decimal(asked["signed_amount"]).quantize(Decimal("0.01")), "f"),
+                "signed_on": asked["signed_on"].isoformat(),
+                "term": asked["term"],
+            }
+        if asked["reason"].needs_note and not asked["note"].strip():
+            raise Refused(_("Say what the reason was."), field="note")
+        return {"reason": describe(asked["reason"]), "note": asked["note"]}
+
+    def _ask_to_close(self, act, form, *, by, approver, comment, seen):
+        with acting(by, act, self, seen=seen, along=(*self.APPROVAL_JOINS, "stage__pipeline")) as it:
+            _try(it._sign if act == Act.SIGN else it._terminate)
+            target = it.stage.pipeline.won_stage if act == Act.SIGN else it.stage.pipeline.lost_stage
+            form = {**form, "stage": target.pk}
+            asked = Approval.ask(it, act, by=by, approver=approver, form=form, comment=comment)
+            kind = f"{act}_asked" if asked.number == 1 else "resubmitted"
+            it.record(kind, by=by, act=act, to=describe(approver), comment=comment)
+
+    def withdraw(self, *, by, seen=None):
+        """
+        This will take a pending request back, while nobody has decided in its round. Raises NotAllowed,
+        Stale, Refused.
+        """
+        with acting(by, "withdraw", self, seen=seen) as it:
+            approval = it.open_approval
+            if approval is None:
+                raise Refused(_("Nothing is being approved."))
+            task = approval.open_task
+            approval.withdraw(it, by=by)
+            if approval.act != Act.REPORT:
+                it._reopen()
+            elif approval.closed_at:
+                it._back_to_draft()
+            else:
+                it._return()
+            it.record("withdrawn", by=by, act=approval.act)
+            Message.tell([task.holder], "withdrawn", it, by=by, act=approval.act)
+
+    def drop(self, *, by, seen=None):
+        """
+        This will give up a returned request to sign or terminate; the opportunity stays active. Raises
+        NotAllowed, Stale, Refused.
+        """
+        with acting(by, "withdraw", self, seen=seen) as it:
+            approval = it.open_approval
+            if approval is None or approval.act == Act.REPORT:
+                raise Refused(_("Only a returned request can be dropped."))
+            approval.drop(by=by)
+            it.record("dropped", by=by, act=approval.act)
+
+    def void(self, *, by, reason, seen=None):
+        """This will end a draft or a returned report for good. Raises NotAllowed, Stale, Refused."""
+        if not reason.strip():
+            raise Refused(_("Say why it is void."), field="reason")
+        with acting(by, "void", self, seen=seen) as it:
+            _try(it._void)
+            if approval := it.open_approval:
+                approval.drop(by=by, decision=Task.Decision.VOIDED)
+            it.closed_on = organisation_today()
+            it.closing_note = reason
+            it.record("voided", by=by)
+
+    def transfer(self, *, to, by, seen=None):
+        """
+        This will put somebody else in charge; planned follow-ups go along, nothing else changes. While an approval
+        is pending only an administrator may, and what is returned then goes to the new owner. Raises NotAllowed,
+        Stale, Refused.
+        """
+        with acting(by, "transfer", self, seen=seen) as it:
+            before = it.owner
+            if it.is_closed:
+                raise Refused(_("This opportunity is closed, so it can no longer be changed."))
+            if it.is_pending and not by.is_any("administrator"):
+                raise Refused(_("This is being approved, so it cannot be transferred until it is decided."))
+            if not to.is_active or to.department_id is None:
+                raise Refused(_("%(name)s cannot be put in charge.") % {"name": to}, field="owner")
+            if to == before:
+                raise Refused(_("%(name)s is in charge already.") % {"name": to}, field="owner")
+            it.owner = to
+            it.place(to.department)
+            if approval := it.open_approval:
+                approval.hand_over(it, by=by)
+            it.record("transferred", by=by)
+            it.follow_ups.planned().filter(owner=before).update(owner=to)
+            Message.tell([to, before], "transferred", it, by=by, to=describe(to))
+
+    def share(self, *, by, people=(), departments=(), may_edit=False, seen=None):
+        """
+        This will give people and departments (with those below them) sight of the opportunity, or editing.
+        Raises NotAllowed.
+        """
+        with acting(by, "share", self, seen=seen) as it:
+            change = "change_opportunity" if may_edit else "view_opportunity"
+            for person in people:
+                if person == it.owner or not person.is_active:
+                    raise Refused(_("%(name)s needs no share.") % {"name": person}, field="people")
+            users, groups = (share.filter(permission__codename=change) for share in (it.user_shares, it.group_shares))
+            people = [one for one in people if not users.filter(user=one).exists()]
+            departments = [one for one in departments if not groups.filter(group=one.group_id).exists()]
+            if not people and not departments:
+                return
+            it.user_shares.filter(user__in=people).delete()
+            it.group_shares.filter(group__department__in=departments).delete()
+            for person in people:
+                OpportunityUserShare.objects.assign_perm(change, person, it)
+            for department in departments:
+                OpportunityGroupShare.objects.assign_perm(change, department.group, it)
+            it.note("shared", by=by, to=[describe(one) for one in (*people, *departments)], may_edit=may_edit)
+            Message.tell(people, "shared", it, by=by, may_edit=may_edit)
+
+    def unshare(self, *, by, person=None, department=None, seen=None):
+        """This will end one share. Raises NotAllowed, and Refused where there is none."""
+        with acting(by, "share", self, seen=seen) as it:
+            shares = (
+                it.user_shares.filter(user=person) if person else it.group_shares.filter(group__department=department)
+            )
+            if not shares.delete()[0]:
+                raise Refused(_("It is not shared with them."))
+            it.note("unshared", by=by, to=describe(person or department))
+
+    def add_contact(self, *, contact, by, role="", seen=None):
+        """This will name a person of the customer on this opportunity. Raises NotAllowed, Refused."""
+        with acting(by, "change_contacts", self, seen=seen) as it:
+            if it.customer_id is None or contact.customer_id != it.customer_id:
+                raise Refused(_("This person belongs to another customer."), field="contact")
+            placement = it.placements.filter(contact=contact).first()
+            if placement is not None and placement.role == role:
+                return
+            it.placements.update_or_create(contact=contact, defaults={"role": role})
+            it.note("contact_changed" if placement else "contact_added", by=by, contact=describe(contact), role=role)
+
+    def remove_contact(self, *, contact, by, seen=None):
+        """
+        This will take a person off this opportunity; the contact stays at its customer. Raises NotAllowed,
+        Refused.
+        """
+        with acting(by, "change_contacts", self, seen=seen) as it:
+            if not it.placements.filter(contact=contact).delete()[0]:
+                raise Refused(_("This person is not named here."))
+            it.note("contact_removed", by=by, contact=describe(contact))
+
+    def correct(self, *, by, reason, contract_number, signed_amount, signed_on, term=None, seen=None):
+        """
+        This will put a signing's wrong figures right; the ranking of its month shows it. Raises NotAllowed,
+        Stale, Refused.
+        """
+        if not reason.strip():
+            raise Refused(_("Say what was wrong."), field="reason")
+        if signed_on > organisation_today():
+            raise Refused(_("A signature in the future cannot be entered yet."), field="signed_on")
+        with acting(by, "correct", self, seen=seen) as it:
+            if it.state != State.SIGNED:
+                raise Refused(_("Only a signed opportunity has figures to correct."))
+            signing = it.signing
+            before = signing.figures()
+            signing.enter(contract_number=contract_number, amount=signed_amount, signed_on=signed_on, term=term)
+            signing.save()
+            it.closed_on = signed_on
+            after = signing.figures()
+            figures = {name: [before[name], after[name]] for name in after if before[name] != after[name]}
+            if figures:
+                it.record("corrected", by=by, reason=reason, figures=figures)
+
+    def copy(self, *, by):
+        """
+        This will enter a new draft with the same values, in charge of `by`; it gives the draft. A customer whom
+        `by` sees through this opportunity alone is left out: the draft would keep what the end of a share takes
+        away. Raises NotAllowed.
+        """
+        if not permissions.permits(by, "copy", self):
+            raise NotAllowed()
+        same = ("name", "business_type", "source", "amount", "currency", "description")
+        draft = Opportunity(**{name: getattr(self, name) for name in same}, stage=self.stage.pipeline.first_stage)
+        draft.customer = Customer.objects.visible_to(by).filter(pk=self.customer_id).first()
+        draft.create(by=by)
+        return draft
+
+    # What an approval tells it
+
+    def approval_granted(self, approval, *, by, comment):
+        form = approval.last_round.form if approval.act != Act.REPORT else {}
+        if approval.act == Act.REPORT:
+            self._activate()
+            self.approved_amount = self.amount
+        elif approval.act == Act.SIGN:
+            self._finish_signing()
+            self._close(Stage.objects.get(pk=form["stage"]), Signing.day(form))
+            Signing.of(self, form).save(force_insert=True)
+            Customer.objects.filter(pk=self.customer_id, status=Customer.Status.POTENTIAL).update(
+                status=Customer.Status.TRADING
+            )
+        else:
+            self._finish_terminating()
+            self.lost_reason_id = form["reason"]["id"]
+            self.closing_note = form["note"]
+            self._close(Stage.objects.get(pk=form["stage"]), organisation_today())
+        self.record("granted", by=by, act=approval.act, comment=comment)
+        told = [self.owner, approval.requester, *(task.holder for task in approval.tasks.select_related("holder"))]
+        Message.tell(told, "granted", self, by=by, act=approval.act)
+
+    def approval_returned(self, approval, *, by, comment):
+        if approval.act == Act.REPORT:
+            self._return()
+        else:
+            self._reopen()
+        self.record("returned", by=by, act=approval.act, comment=comment)
+        Delivery.queue(
+            [(self.owner, "returned")], self, by=by, act=approval.act, comment=comment, task=approval.open_task.pk
+        )
+        Message.tell(approval.approved_by, "returned", self, by=by, act=approval.act, comment=comment)
+
+    def _close(self, stage, day):
+        self.stage = stage
+        self.probability = stage.probability
+        self.probability_typed = False
+        self.closed_on = day
+
+    # Its past
+
+    def record(self, kind, *, by, **data):
+        """
+        This will save with an event, as every record, and with a movement where something moved that sums are
+        made of.
+        """
+        moved = self.MOVING & self.changes().keys()
+        event = super().record(kind, by=by, **data)
+        if moved:
+            self.movement().save(force_insert=True)
+        return event
+
+    def movement(self):
+        """This will build, and not save, the movement that says where the opportunity stands now."""
+        same = (
+            "state",
+            "stage_id",
+            "base_cents",
+            "probability",
+            "expected_close_on",
+            "owner_id",
+            "department_id",
+            "province_id",
+            "city_id",
+        )
+        return Movement(opportunity=self, **{name: getattr(self, name) for name in same})
+
+
+def _try(transition):
+    """This will run a transition, and refuse in words where the state does not allow it."""
+    try:
+        transition()
+    except TransitionNotAllowed as error:
+        raise Refused(
+            _("This cannot be done now: the opportunity is %(state)s.")
+            % {"state": error.object.get_state_display().lower()}
+        ) from error
+
+
+class OpportunityContact(models.Model):
+    """A person of the customer who matters to one opportunity, and how."""
+
+    opportunity = models.ForeignKey(Opportunity, models.CASCADE, related_name="placements")
+    contact = models.ForeignKey(Contact, models.PROTECT, related_name="placements")
+    role = models.CharField(_("role"), max_length=60, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["opportunity", "contact"], name="opportunity_contact")]
+
+    def __str__(self):
+        return str(self.contact)

@@ -1,0 +1,390 @@
+"""
+The ranking of a month: who signed for how much, and whose reports were approved.
+
+It is the one published aggregate: made of Signings and granted reports as they were credited, the same for every
+reader, and naming no record. A row opens its list only for a reader whose scope covers every record in it, so that list
+and row agree.
+"""
+
+import re
+from collections import Counter, namedtuple
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from itertools import chain
+
+from django.contrib.contenttypes.models import ContentType
+from django.db.models import Count, Q, Sum
+from django.utils.functional import cached_property
+from django.utils.translation import gettext as _
+
+from approvals.models import Act, Approval
+from crm import kinds, shown
+from crm.models import Department, Level, User
+from crm.moments import organisation_month
+from crm.pinyin import sort_key
+from crm.querysets import among, in_scope
+from opportunities.signings import Signing
+
+SHOWN = 100  # rows of a table; the reader's own stands below them where it comes later
+
+
+class Signed:
+    """Opportunities signed, by their amount in hundredths of the base currency."""
+
+    about = "opportunity"  # the column that names the opportunity
+    value = Sum("base_cents")
+
+    @staticmethod
+    def facts():
+        return Signing.objects.order_by()
+
+
+class Reported:
+    """Reports approved, by their number."""
+
+    about = "about_id"
+    value = Count("*")
+
+    @staticmethod
+    def facts():
+        about_type = ContentType.objects.get_for_model(_opportunities().model)
+        return Approval.objects.granted(Act.REPORT).filter(about_type=about_type).order_by()
+
+
+def _opportunities():
+    return Signing.opportunity.field.related_model.objects
+
+
+def first_month():
+    """This will give the first month that a ranking can be asked for: that of the earliest fact, else this one."""
+    firsts = [kind.facts().order_by("month").values_list("month", flat=True).first() for kind in (Signed, Reported)]
+    return min(filter(None, [*firsts, organisation_month()]))
+
+
+def month_before(month):
+    return date(month.year - (month.month == 1), (month.month - 2) % 12 + 1, 1)
+
+
+def month_after(month):
+    return date(month.year + month.month // 12, month.month % 12 + 1, 1)
+
+
+def read_month(text):
+    """This will read a month as an address carries it, "2026-11", as its first day. Raises ValueError."""
+    found = re.fullmatch(r"((?:19|20|21)\d{2})-(0[1-9]|1[0-2])", text, re.ASCII)
+    if found is None:
+        raise ValueError(text)
+    return date(int(found[1]), int(found[2]), 1)
+
+
+# ── The order ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+# What one person was credited with, in one month and place.
+Credit = namedtuple(
+    "Credit", ["month", "owner", "name", "username", "province", "city", "department", "value", "count"]
+)
+PLACE = ("province_id", "city_id", "department_id")
+BELOW = {Level.HEAD_OFFICE: 0, Level.PROVINCE: 1, Level.CITY: 2, Level.TEAM: 3}  # where in PLACE what lies below begins
+
+
+@dataclass
+class Row:
+    """The place of one person, or of one department, in a table."""
+
+    key: int
+    name: str
+    second: str
+    place: int
+    value: int
+    count: int
+    before: int | None  # the place in the month before, where there was anything
+    part: str  # of the largest value, in percent: "88.2"
+    mine: bool
+    ask: str | None  # what the list behind it is asked with; None for a reader who does not see all of it
+
+    @property
+    def amount(self):
+        return Decimal(self.value).scaleb(-2)
+
+
+@dataclass
+class Table:
+    """A month's order by one measure."""
+
+    rows: list
+    value: int
+    count: int
+    ask: str | None
+
+    @property
+    def amount(self):
+        return Decimal(self.value).scaleb(-2)
+
+    @property
+    def shown(self):
+        return self.top(SHOWN)
+
+    @property
+    def mine(self):
+        return next((row for row in self.rows if row.mine), None)
+
+    @property
+    def leaders(self):
+        return [row for row in self.rows if row.place == 1 and row.value]
+
+    def top(self, number):
+        """This will give the first `number` rows; the last gives way to the reader's own where that comes later."""
+        mine = [row for row in self.rows[number:] if row.mine][:1]
+        return [*self.rows[: number - len(mine)], *mine]
+
+
+class Ranking:
+    """
+    The order of `month` within `department` (None: everywhere), as `reader` is shown it: of people, or of the
+    departments one level below, where what the department itself was credited with has a row of its own.
+
+    `with_lists` is False where neither lists nor departments are shown: it saves three of five queries.
+    """
+
+    def __init__(self, reader, month, department, *, of_departments=False, with_lists=True):
+        self.reader = reader
+        self.month = month
+        self.before = month_before(month)
+        self.department = department
+        self.of_departments = of_departments
+        self.with_lists = with_lists
+
+    @cached_property
+    def departments(self):
+        return {department.pk: department for department in Department.objects.all()}
+
+    @cached_property
+    def amounts(self):
+        return self._table(Signed)
+
+    @cached_property
+    def reports(self):
+        return self._table(Reported)
+
+    @cached_property
+    def people_count(self):
+        return len(self._keys(of_departments=False))
+
+    @cached_property
+    def departments_count(self):
+        return len(self._keys(of_departments=True))
+
+    # What was credited
+
+    def _facts(self, kind):
+        return kind.facts().filter(**(self.department.reach if self.department else {}))
+
+    @cached_property
+    def _credits(self):
+        """This will give the credits of both months, for each kind of fact: two queries."""
+        columns = ("month", "owner", "owner__name", "owner__username", *PLACE)
+        facts = {kind: self._facts(kind).filter(month__in=[self.month, self.before]) for kind in (Signed, Reported)}
+        return {
+            kind: [Credit(*row) for row in found.values_list(*columns).annotate(value=kind.value, facts=Count("*"))]
+            for kind, found in facts.items()
+        }
+
+    @property
+    def _this_month(self):
+        return [credit for credit in chain.from_iterable(self._credits.values()) if credit.month == self.month]
+
+    def _key(self, owner, place, of_departments):
+        """This will give whose row something belongs to: the owner's, or that of a department one level below."""
+        if not of_departments:
+            return owner
+        itself = self.department and self.department.pk
+        below = BELOW[self.department.level] if self.department else 0
+        return next((pk for pk in place[below:] if pk != itself), itself)
+
+    def _keys(self, of_departments):
+        """This will name the rows, the same in both tables: whoever has anything this month, and the reader."""
+        found = {self._key(one.owner, one[4:7], of_departments) for one in self._this_month}
+        if not of_departments:
+            return found | {self.reader.pk}
+        chosen = self.department and self.department.pk
+        return found | {pk for pk, one in self.departments.items() if one.parent_id == chosen and one.active}
+
+    def _sums(self, kind, month):
+        """This will give (values, counts) of a month by row."""
+        values, counts = Counter(), Counter()
+        for one in self._credits[kind]:
+            if one.month == month:
+                key = self._key(one.owner, one[4:7], self.of_departments)
+                values[key] += one.value
+                counts[key] += one.count
+        return values, counts
+
+    def _table(self, kind):
+        values, counts = self._sums(kind, self.month)
+        values.update(dict.fromkeys(self._keys(self.of_departments) - values.keys(), 0))
+        now, before = places(values), places(self._sums(kind, self.before)[0])
+        largest = max(values.values(), default=0) or 1
+        seen = self._seen(kind, counts)
+        rows = [
+            Row(
+                key=key,
+                name=self._name(key),
+                second=self._second(key),
+                place=now[key],
+                value=value,
+                count=counts[key],
+                before=before.get(key),
+                part=f"{100 * value / largest:.1f}",
+                mine=self._is_mine(key),
+                ask=self._ask(key) if counts[key] and counts[key] == seen[key] else None,
+            )
+            for key, value in values.items()
+        ]
+        rows.sort(key=lambda row: (row.place, sort_key(row.name), row.key))
+        whole = ask(self.month, *self._within) if counts and counts.total() == seen.total() else None
+        return Table(rows, values.total(), counts.total(), whole)
+
+    # Whose lists the reader may open
+
+    def _seen(self, kind, counts):
+        """This will count, for each row, the records that are the reader's own or in scope; a share opens no number."""
+        if not self.with_lists:
+            return Counter()
+        scope = in_scope(self.reader)
+        if not scope:
+            return counts
+        covered = _opportunities().filter(Q(owner=self.reader) | scope).order_by().values("pk")
+        found = self._facts(kind).filter(month=self.month, **{f"{kind.about}__in": covered})
+        seen = Counter()
+        for owner, *place, count in found.values_list("owner", *PLACE).annotate(facts=Count("*")):
+            seen[self._key(owner, place, self.of_departments)] += count
+        return seen
+
+    @property
+    def _within(self):
+        return [("in", self.department.pk)] if self.department and self.department.reach else []
+
+    def _ask(self, key):
+        if not self.of_departments:
+            return ask(self.month, *self._within, ("by", key))
+        itself = self.department and key == self.department.pk
+        return ask(self.month, ("at", key)) if itself else ask(self.month, *self._within, ("in", key))
+
+    # How a row is called
+
+    @cached_property
+    def _people(self):
+        """This will give, for each person, the name and the departments that they were credited in."""
+        people = {}
+        for one in self._this_month:
+            people.setdefault(one.owner, (one.name or one.username, {}))[1][one.department] = None
+        return people
+
+    def _name(self, key):
+        if not self.of_departments:
+            return self._people[key][0] if key in self._people else str(self.reader)
+        if self.department and key == self.department.pk:
+            return _("%(department)s itself") % {"department": self.department}
+        return str(self.departments[key])
+
+    def _second(self, key):
+        if self.of_departments or not self.with_lists:
+            return ""
+        where = self._people[key][1] if key in self._people else [self.reader.department_id]
+        return ", ".join(str(self.departments[pk]) for pk in where if pk)
+
+    def _is_mine(self, key):
+        if not self.of_departments:
+            return key == self.reader.pk
+        mine = self.reader.department
+        if mine is None or (self.department and key == self.department.pk):
+            return mine == self.department
+        return key in mine.ancestor_ids
+
+
+def places(values):
+    """This will give the place of each key of {key: value}, the largest first; equal ones share a place: 1, 1, 3."""
+    first = {}
+    for place, value in enumerate(sorted(values.values(), reverse=True), 1):
+        first.setdefault(value, place)
+    return {key: first[value] for key, value in values.items()}
+
+
+# ── The list behind a number ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def ask(month, *parts):
+    """This will write what a number counts, as the condition `Ranked` reads it: "2026-11.in-7.by-5"."""
+    return ".".join([f"{month:%Y-%m}", *(f"{kind}-{pk}" for kind, pk in parts)])
+
+
+@dataclass
+class Asked:
+    """Which facts are meant: of a month, in departments with those below them, at one alone, by one person."""
+
+    month: date
+    within: list
+    at: list
+    by: list
+
+    @property
+    def q(self):
+        reaches = [Q(**department.reach) for department in self.within]
+        return Q(
+            *reaches, Q(month=self.month), *(Q(department=one) for one in self.at), *(Q(owner=one) for one in self.by)
+        )
+
+    def __str__(self):
+        within = [_("%(department)s and below") % {"department": one} for one in self.within]
+        return ", ".join(map(str, [shown.month(self.month), *within, *self.at, *self.by]))
+
+
+class Ranked(kinds.Field):
+    """What a number of the ranking counts, asked of opportunities: signed=2026-11.in-7.by-5."""
+
+    operators = ("is",)
+
+    def __init__(self, label, kind):
+        super().__init__(label)
+        self.kind = kind
+
+    def clean_one(self, op, value):
+        month, _dot, parts = value.partition(".") if isinstance(value, str) else ("", "", "")
+        try:
+            read_month(month)
+        except ValueError as error:
+            raise self.wrong(value) from error
+        if not re.fullmatch(r"((^|\.)(in|at|by)-\d{1,18})*", parts, re.ASCII):
+            raise self.wrong(value)
+        return value
+
+    def records(self, values, user):
+        """This will look up the Asked that each value means; one that names nobody there is is left out."""
+        split = {value: [part.split("-") for part in value.split(".")[1:]] for value in values}
+        named = [(kind, int(pk)) for parts in split.values() for kind, pk in parts]
+        departments = Department.objects.in_bulk({pk for kind, pk in named if kind != "by"})
+        people = User.objects.in_bulk({pk for kind, pk in named if kind == "by"})
+        found = {}
+        for value, parts in split.items():
+            asked = {"in": [], "at": [], "by": []}
+            for kind, pk in parts:
+                asked[kind].append((people if kind == "by" else departments).get(int(pk)))
+            if None not in chain(*asked.values()):
+                found[value] = Asked(read_month(value.split(".")[0]), asked["in"], asked["at"], asked["by"])
+        return found
+
+    def unknown(self, values, asked):
+        return [value for value in values if value not in asked.records(self)]
+
+    def compare(self, op, value, asked):
+        meant = asked.records(self).get(value)
+        if meant is None:
+            return kinds.NOBODY, lambda record: False
+        facts = self.kind.facts().filter(meant.q)
+        return among([facts.values(self.kind.about)]), lambda record: facts.filter(
+            **{self.kind.about: record.pk}
+        ).exists()
+
+    def show(self, value, asked):
+        return str(asked.records(self).get(value, _("unknown")))

@@ -1,0 +1,50 @@
+"""
+Who else sees or edits an opportunity: guardian's rows, keyed directly to it. Who gave a share, and when, is
+an event.
+"""
+
+import json
+from collections import namedtuple
+
+from django.db import models
+from django.db.models import F, Value
+from django.db.models.functions import Cast
+from guardian.models import GroupObjectPermissionBase, UserObjectPermissionBase
+
+from crm.names import localized
+
+# With whom an opportunity is shared: `kind` is person or department, `id` theirs.
+Share = namedtuple("Share", ["kind", "id", "name", "may_edit"])
+
+
+class OpportunityUserShare(UserObjectPermissionBase):
+    """That a person sees, or edits, an opportunity which is not theirs."""
+
+    content_object = models.ForeignKey("opportunities.Opportunity", models.CASCADE, related_name="user_shares")
+
+    class Meta(UserObjectPermissionBase.Meta):
+        abstract = False
+
+
+class OpportunityGroupShare(GroupObjectPermissionBase):
+    """That a department, with those below it, sees or edits an opportunity. The group is the department's."""
+
+    content_object = models.ForeignKey("opportunities.Opportunity", models.CASCADE, related_name="group_shares")
+
+    class Meta(GroupObjectPermissionBase.Meta):
+        abstract = False
+
+
+def shares_of(opportunity):
+    """This will list the shares of an opportunity, people first, each kind in the order given; in one query."""
+    names = Cast("group__department__names", models.CharField())
+    people = opportunity.user_shares.annotate(kind=Value(0), whom=F("user"), label=F("user__name"))
+    departments = opportunity.group_shares.annotate(kind=Value(1), whom=F("group__department"), label=names)
+    columns = ("kind", "pk", "whom", "label", "permission__codename")
+    rows = people.values_list(*columns).union(departments.values_list(*columns), all=True).order_by("kind", "pk")
+    return [
+        Share("department", whom, localized(json.loads(label)), permission == "change_opportunity")
+        if kind
+        else Share("person", whom, label, permission == "change_opportunity")
+        for kind, _pk, whom, label, permission in rows
+    ]

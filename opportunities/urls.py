@@ -1,0 +1,37 @@
+"""The addresses of opportunities."""
+
+from django.urls import path
+
+from opportunities import follow_up_views, reports, views
+from opportunities.forms import OwnerPicker
+from opportunities.lists import OpportunityList
+
+urlpatterns = [
+    *OpportunityList.paths("opportunities/"),
+    path("opportunities/new/", views.new, name="opportunity_new"),
+    path("opportunities/owners/", OwnerPicker.as_view(), name="owner_pick"),
+    path("opportunities/<int:pk>/", views.record, name="opportunity"),
+    path("opportunities/<int:pk>/edit/", views.edit, name="opportunity_edit"),
+    path("opportunities/<int:pk>/history/", views.history, name="opportunity_history"),
+    path("opportunities/<int:pk>/sign/", views.sign, name="opportunity_sign"),
+    path("opportunities/<int:pk>/terminate/", views.terminate, name="opportunity_terminate"),
+    path("opportunities/<int:pk>/withdraw/", views.withdraw, name="opportunity_withdraw"),
+    path("opportunities/<int:pk>/drop/", views.drop, name="opportunity_drop"),
+    path("opportunities/<int:pk>/void/", views.void, name="opportunity_void"),
+    path("opportunities/<int:pk>/move/", views.move, name="opportunity_move"),
+    path("opportunities/<int:pk>/transfer/", views.transfer, name="opportunity_transfer"),
+    path("opportunities/<int:pk>/share/", views.share, name="opportunity_share"),
+    path("opportunities/<int:pk>/unshare/", views.unshare, name="opportunity_unshare"),
+    path("opportunities/<int:pk>/contact/", views.contact, name="opportunity_contact"),
+    path("opportunities/<int:pk>/copy/", views.copy, name="opportunity_copy"),
+    path("opportunities/<int:pk>/correct/", views.correct, name="opportunity_correct"),
+    path("opportunities/<int:pk>/follow-up/", follow_up_views.opportunity_follow_up, name="opportunity_follow_up"),
+    path("customers/<int:pk>/follow-up/", follow_up_views.customer_follow_up, name="customer_follow_up"),
+    path("opportunities/<int:pk>/follow-ups/", follow_up_views.opportunity_follow_ups, name="opportunity_follow_ups"),
+    path("customers/<int:pk>/follow-ups/", follow_up_views.customer_follow_ups, name="customer_follow_ups"),
+    path("contacts/<int:pk>/follow-ups/", follow_up_views.contact_follow_ups, name="contact_follow_ups"),
+    path("follow-ups/<int:pk>/done/", follow_up_views.follow_up_done, name="follow_up_done"),
+    path("follow-ups/<int:pk>/edit/", follow_up_views.follow_up_edit, name="follow_up_edit"),
+    path("follow-ups/<int:pk>/delete/", follow_up_views.follow_up_delete, name="follow_up_delete"),
+    path("ranking/", reports.ranking, name="ranking"),
+]

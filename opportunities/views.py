@@ -1,0 +1,320 @@
+"""The pages of one opportunity: its record, the form that enters and changes it, and a small page for each act."""
+
+from decimal import Decimal
+from uuid import UUID, uuid4
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.http import Http404
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from approvals.models import Act
+from crm.forms import Form
+from crm.moments import organisation_today
+from crm.once import once
+from crm.permissions import fetch, permits_now, require
+from crm.verbs import Refused
+from notices.models import Event
+from opportunities.forms import (
+    ContactForm,
+    CorrectForm,
+    MoveForm,
+    OpportunityForm,
+    ShareForm,
+    SignForm,
+    SigningFields,
+    TerminateForm,
+    TerminatingFields,
+    TransferForm,
+    UnshareForm,
+    VoidForm,
+)
+from opportunities.models import Opportunity
+from opportunities.record import Page
+
+a_page = require_http_methods(["GET", "HEAD", "POST"])
+
+JOINS = (
+    "customer", "business_type", "source", "stage", "owner__department", "department", "lost_reason", "signing",
+    "created_by",
+)  # fmt: skip
+
+
+# What the form reads of an opportunity that it changes; the verbs read for themselves what they need.
+FORM_JOINS = ("customer", "stage", "owner")
+
+
+def _fetch(request, verb, pk, to_act=()):
+    """This will fetch the opportunity with what its pages show or, where something was sent, with `to_act` alone."""
+    acts = request.method == "POST"
+    joins = (to_act if acts else JOINS) or [None]  # without a name, Django would join everything
+    records = Opportunity.objects.select_related(*joins)
+    return fetch(request.user, verb, Opportunity, queryset=records, to_act=acts, pk=pk)
+
+
+def _page_for(request, verb, pk, rule=None, to_act=()):
+    """This will give the Page to do `verb` on. Raises Refused where that cannot be done now and nothing was typed."""
+    page = Page(_fetch(request, verb, pk, to_act), request.user)
+    if request.method != "POST" and (reason := page.obstacle(rule or verb)):
+        raise Refused(reason)
+    return page
+
+
+def _obstructed(form, page, verb):
+    """This will tell whether `verb` cannot be done now, and say why on a form that was sent: what was typed stays."""
+    reason = form.is_bound and page.obstacle(verb)
+    if reason:
+        form.is_valid()
+        form.refuse(Refused(reason))
+    return bool(reason)
+
+
+def _to(request, opportunity):
+    """This will lead to the opportunity, or, where it is out of the reader's sight now, to the list."""
+    return redirect(opportunity if permits_now(request.user, "view", opportunity) else "opportunities")
+
+
+# ── The record ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@require_safe
+def record(request, pk):
+    opportunity = _fetch(request, "view", pk)
+    return render(
+        request, "opportunities/opportunity.html", {"opportunity": opportunity, "page": Page(opportunity, request.user)}
+    )
+
+
+@require_safe
+def history(request, pk):
+    opportunity = _fetch(request, "view", pk)
+    events = Event.objects.about(opportunity).select_related("by")
+    page = Paginator(events, 50).get_page(request.GET.get("page"))
+    return render(request, "opportunities/history.html", {"opportunity": opportunity, "page": page})
+
+
+# ── Entering and changing ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@a_page
+def new(request):
+    require(request.user, "create")
+    form = OpportunityForm(
+        request.POST if request.method == "POST" else None,
+        user=request.user,
+        initial={"customer": request.GET.get("customer")},
+    )
+    if form.is_valid() and (opportunity := form.make()):
+        messages.success(request, _said(form, opportunity))
+        return _to(request, opportunity)
+    return render(request, "opportunities/form.html", {"form": form}, status=form.status)
+
+
+@a_page
+def edit(request, pk):
+    page = _page_for(request, "change", pk, to_act=FORM_JOINS)
+    opportunity = page.opportunity
+    data = request.POST if request.method == "POST" else None
+    form = OpportunityForm(data, user=request.user, instance=opportunity)
+    if data is None and opportunity.is_pending and form.task is None:
+        raise Refused(_("You can no longer decide this: an administrator puts it before somebody else."))
+    if form.task is not None and form.task.approval.act != Act.REPORT:
+        fields = SigningFields if form.task.approval.act == Act.SIGN else TerminatingFields
+        form.asked = fields(data, user=request.user, initial=_asked_before(form.task.round.form))
+    stands = not _obstructed(form, page, "change") and form.is_valid()
+    if stands and (form.asked is None or form.asked.is_valid()) and form.change():
+        messages.success(request, _said(form, opportunity))
+        return redirect("task", form.task.pk) if form.task is not None else _to(request, form.instance)
+    return render(request, "opportunities/form.html", {"form": form, "opportunity": opportunity}, status=form.status)
+
+
+def _said(form, opportunity):
+    if form.submitting:
+        return _("Submitted to %(name)s.") % {"name": form.cleaned_data["approver"]}
+    if form.is_new and opportunity.owner != form.user:
+        return _("Saved as a draft of %(name)s.") % {"name": opportunity.owner}
+    return _("Saved.")
+
+
+@a_page
+def copy(request, pk):
+    opportunity = _fetch(request, "copy", pk)
+    require(request.user, "create")
+    if request.method == "POST":
+        draft = once(_key(request), by=request.user, make=lambda: opportunity.copy(by=request.user))
+        messages.success(request, _("This is the copy: a draft of your own."))
+        return redirect("opportunity_edit", draft.pk)
+    return render(request, "opportunities/copy.html", {"opportunity": opportunity, "once": uuid4()})
+
+
+def _key(request):
+    try:
+        return UUID(request.POST.get("once", ""))
+    except ValueError:
+        return None
+
+
+# ── Asking for approval, and taking it back ──────────────────────────────────────────────────────────────────────────
+
+
+def _ask(request, pk, act, form_class, template):
+    page = _page_for(request, act, pk, to_act=("owner", "department"))
+    opportunity = page.opportunity
+    again = page.unfinished if page.unfinished is not None and page.unfinished.act == act else None
+    form = form_class(
+        request.POST if request.method == "POST" else None,
+        user=request.user,
+        record=opportunity,
+        initial=_asked_before(page.round.form) if again else _asked_at_first(opportunity),
+    )
+    if not _obstructed(form, page, act) and form.is_valid() and form.does(getattr(opportunity, act), **form.values()):
+        messages.success(request, _("Submitted to %(name)s.") % {"name": form.cleaned_data["approver"]})
+        return redirect(opportunity)
+    context = {"form": form, "opportunity": opportunity, "page": page, "again": again}
+    return render(request, template, context, status=form.status)
+
+
+def _asked_at_first(opportunity):
+    return {"signed_amount": opportunity.amount, "signed_on": organisation_today()}
+
+
+def _asked_before(form):
+    """This will give a round's form as the initial values of ours."""
+    before = {name: value["id"] if isinstance(value, dict) else value for name, value in form.items()}
+    return before | {"signed_amount": Decimal(before["signed_amount"])} if "signed_amount" in before else before
+
+
+@a_page
+def sign(request, pk):
+    return _ask(request, pk, Act.SIGN, SignForm, "opportunities/sign.html")
+
+
+@a_page
+def terminate(request, pk):
+    return _ask(request, pk, Act.TERMINATE, TerminateForm, "opportunities/terminate.html")
+
+
+def _question(request, pk, verb, method, template, said, form_class=Form, rule=None):
+    """This will ask, and on POST do, what cannot simply be taken back."""
+    page = _page_for(request, verb, pk, rule)
+    opportunity = page.opportunity
+    form = form_class(request.POST if request.method == "POST" else None, user=request.user, record=opportunity)
+    if form.is_valid():
+        values = {name: value for name, value in form.cleaned_data.items() if name != "version"}
+        if form.does(getattr(opportunity, method), **values):
+            messages.success(request, said)
+            return redirect(opportunity)
+    context = {"form": form, "opportunity": opportunity, "page": page}
+    return render(request, template, context, status=form.status)
+
+
+@a_page
+def withdraw(request, pk):
+    return _question(request, pk, "withdraw", "withdraw", "opportunities/withdraw.html", _("Withdrawn."))
+
+
+@a_page
+def drop(request, pk):
+    return _question(request, pk, "withdraw", "drop", "opportunities/drop.html", _("Dropped."), rule="drop")
+
+
+@a_page
+def void(request, pk):
+    return _question(request, pk, "void", "void", "opportunities/void.html", _("It is void."), VoidForm)
+
+
+# ── Everything else ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@require_POST
+def move(request, pk):
+    opportunity = _fetch(request, "move", pk)
+    form = MoveForm(request.POST, user=request.user, record=opportunity)
+    if not form.is_valid():
+        raise Refused(_("There is no such stage."))
+    stage = form.cleaned_data["stage"]
+    opportunity.move(stage=stage, by=request.user, seen=form.cleaned_data["version"])
+    messages.success(request, _("Moved to %(stage)s.") % {"stage": stage})
+    return redirect(opportunity)
+
+
+@a_page
+def transfer(request, pk):
+    opportunity = _page_for(request, "transfer", pk).opportunity
+    form = TransferForm(request.POST if request.method == "POST" else None, user=request.user, record=opportunity)
+    if form.is_valid() and form.does(opportunity.transfer, to=form.cleaned_data["owner"]):
+        messages.success(request, _("%(name)s is in charge now.") % {"name": opportunity.owner})
+        return _to(request, opportunity)
+    context = {"form": form, "opportunity": opportunity}
+    return render(request, "opportunities/transfer.html", context, status=form.status)
+
+
+@a_page
+def share(request, pk):
+    opportunity = _fetch(request, "share", pk)
+    form = ShareForm(request.POST if request.method == "POST" else None, user=request.user)
+    if form.is_valid() and form.does(opportunity.share, **form.cleaned_data):
+        messages.success(request, _("Shared."))
+        return redirect(opportunity)
+    context = {"form": form, "opportunity": opportunity, "page": Page(opportunity, request.user)}
+    return render(request, "opportunities/share.html", context, status=form.status)
+
+
+@a_page
+def unshare(request, pk):
+    opportunity = _fetch(request, "share", pk)
+    form = UnshareForm(request.POST if request.method == "POST" else request.GET, user=request.user)
+    one = form.is_valid() and (form.cleaned_data["person"] or form.cleaned_data["department"])
+    if not one:
+        raise Http404
+    if request.method == "POST" and form.does(opportunity.unshare, **form.cleaned_data):
+        messages.success(request, _("%(name)s no longer sees it by this share.") % {"name": one})
+        return redirect(opportunity)
+    return render(
+        request,
+        "opportunities/unshare.html",
+        {"opportunity": opportunity, "one": one, "form": form},
+        status=form.status,
+    )
+
+
+@a_page
+def contact(request, pk):
+    opportunity = _fetch(request, "change_contacts", pk)
+    if opportunity.customer is None:
+        raise Refused(_("Choose a customer first: a contact is a person of the customer."))
+    form = ContactForm(request.POST if request.method == "POST" else None, user=request.user)
+    form.fields["contact"].of(opportunity.customer)
+    if form.is_valid():
+        person = form.cleaned_data["contact"]
+        if "remove" in request.POST:
+            done, said = form.does(opportunity.remove_contact, contact=person), _("%(name)s was removed.")
+        else:
+            done, said = form.does(opportunity.add_contact, **form.cleaned_data), _("%(name)s is a contact now.")
+        if done:
+            messages.success(request, said % {"name": person})
+            return redirect(opportunity)
+    context = {"form": form, "opportunity": opportunity}
+    return render(request, "opportunities/contact.html", context, status=form.status)
+
+
+@a_page
+def correct(request, pk):
+    opportunity = _page_for(request, "correct", pk).opportunity
+    signing = getattr(opportunity, "signing", None)
+    before = signing and {
+        "contract_number": signing.contract_number,
+        "signed_amount": signing.amount,
+        "signed_on": signing.signed_on,
+        "term": signing.term,
+    }
+    form = CorrectForm(
+        request.POST if request.method == "POST" else None, user=request.user, record=opportunity, initial=before
+    )
+    if form.is_valid() and form.does(opportunity.correct, **form.values()):
+        messages.success(request, _("Corrected."))
+        return redirect(opportunity)
+    context = {"form": form, "opportunity": opportunity}
+    return render(request, "opportunities/correct.html", context, status=form.status)

@@ -1,0 +1,328 @@
+// Makes the pages pleasant: keys, menus, busy buttons, questions in a dialog, toasts that leave, pickers that search.
+// Everything works without it; nothing here decides anything.
+(() => {
+  "use strict";
+
+  const within = (element, selector) => (element instanceof Element ? element.closest(selector) : null);
+  const typing = (element) => within(element, "input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable], dialog");
+
+  // ── Menus: one open at a time; Escape and a press elsewhere close them ────────────────────────────────────────────
+
+  const closeMenus = (except) => {
+    for (const menu of document.querySelectorAll("details.menu[open]")) {
+      if (menu !== except) menu.open = false;
+    }
+  };
+
+  document.addEventListener("click", (event) => closeMenus(within(event.target, "details.menu")));
+
+  // ── Keys ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  const shown = (element) => element.checkVisibility ? element.checkVisibility() : element.offsetParent !== null;
+  const rows = () => [...document.querySelectorAll(".rows td.name a, .todo .what a")].filter(shown);
+
+  const step = (by) => {
+    const links = rows();
+    const here = links.findIndex((link) => link === document.activeElement || rowOf(link)?.contains(document.activeElement));
+    const next = links[here < 0 ? (by > 0 ? 0 : links.length - 1) : Math.min(Math.max(here + by, 0), links.length - 1)];
+    next?.focus();
+    next?.scrollIntoView({ block: "nearest" });
+  };
+
+  const rowOf = (element) => within(element, ".rows tr, .todo");
+
+  const keys = {
+    "/": () => document.querySelector(".top .find input, .filters .find input"),
+    j: () => step(1),
+    k: () => step(-1),
+    x: () => rowOf(document.activeElement)?.querySelector("input[type=checkbox]")?.click(),
+    n: () => {
+      const menu = [...document.querySelectorAll("details.menu[data-new]")].find(shown);
+      if (!menu) return null;
+      closeMenus(menu);
+      menu.open = true;
+      return menu.querySelector(".panel a");
+    },
+    "?": () => document.getElementById("keys")?.showModal(),
+  };
+
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") {
+      const open = within(document.activeElement, "details.menu[open]");
+      closeMenus();
+      open?.querySelector("summary").focus();
+      return;
+    }
+    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
+    if (!Object.hasOwn(keys, event.key)) return;
+    event.preventDefault();
+    const focus = keys[event.key]();
+    if (focus instanceof HTMLElement) {
+      focus.focus();
+      focus.select?.();
+    }
+  });
+
+  // ── A pressed button is busy; a second press does nothing ─────────────────────────────────────────────────────────
+
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (form.method !== "post") return;
+    if (form.dataset.sent) {
+      event.preventDefault();
+      return;
+    }
+    form.dataset.sent = "yes";
+    setTimeout(() => rested(document), 10000);  // an answer that is a file leaves the page as it is
+    const button = event.submitter;
+    if (button?.classList.contains("btn")) {
+      button.setAttribute("aria-busy", "true");
+      const spinner = document.createElement("span");
+      spinner.className = "spinner-border spinner-border-sm";
+      spinner.setAttribute("aria-hidden", "true");
+      button.prepend(spinner);
+    }
+  });
+
+  // A page that the browser kept and shows again is fresh, and so is a form whose answer htmx put in place.
+  const rested = (root) => {
+    for (const form of root.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
+    for (const button of root.querySelectorAll(".btn[aria-busy]")) {
+      button.removeAttribute("aria-busy");
+      button.querySelector(".spinner-border")?.remove();
+    }
+  };
+  window.addEventListener("pageshow", (event) => event.persisted && rested(document));
+  document.addEventListener("htmx:afterRequest", () => rested(document));
+
+  // ── A question: the page that asks, shown in a dialog ─────────────────────────────────────────────────────────────
+
+  document.addEventListener("click", async (event) => {
+    const link = within(event.target, "a[data-ask]");
+    if (!link || event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+    event.preventDefault();
+    const form = await question(link.href).catch(() => null);
+    if (!form) {
+      location.assign(link.href);
+      return;
+    }
+    const dialog = document.createElement("dialog");
+    dialog.className = "ask";
+    dialog.setAttribute("aria-labelledby", "ask-title");
+    form.classList.remove("ask");
+    dialog.append(form);
+    document.body.append(dialog);
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      link.focus();
+    });
+    dialog.addEventListener("click", (press) => {
+      if (!within(press.target, "[data-no]")) return;
+      press.preventDefault();
+      dialog.close();
+    });
+    enhance(dialog);
+    dialog.showModal();
+  });
+
+  const question = async (address) => {
+    const answer = await fetch(address, { headers: { Accept: "text/html" } });
+    if (!answer.ok || answer.redirected) return null;
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const form = page.querySelector("main form.ask");
+    return form && document.importNode(form, true);
+  };
+
+  // ── Toasts leave after six seconds, but not from under a pointer or the focus ─────────────────────────────────────
+
+  const leave = (note) => {
+    if (note.matches(":hover, :focus-within")) setTimeout(leave, 1000, note);
+    else note.remove();
+  };
+
+  // ── Pickers: a combobox over a text field and the key beside it ───────────────────────────────────────────────────
+
+  let pickers = 0;
+
+  const combobox = (picker) => {
+    const input = picker.querySelector("input[type=text]");
+    const key = picker.querySelector(`input[type=hidden][name="${input.name}_id"]`);
+    const many = "many" in picker.dataset;
+    const list = document.createElement("div");
+    const id = `options-${++pickers}`;
+    let asked = "";
+    let current = -1;
+    let timer;
+
+    list.className = "panel";
+    list.id = id;
+    list.setAttribute("role", "listbox");
+    list.setAttribute("aria-label", picker.dataset.matches);
+    list.hidden = true;
+    input.after(list);
+    input.setAttribute("role", "combobox");
+    input.setAttribute("aria-autocomplete", "list");
+    input.setAttribute("aria-expanded", "false");
+    input.setAttribute("aria-controls", id);
+
+    const options = () => [...list.querySelectorAll("[role=option]")];
+
+    const close = () => {
+      clearTimeout(timer);
+      asked = null;
+      list.hidden = true;
+      current = -1;
+      input.setAttribute("aria-expanded", "false");
+      input.removeAttribute("aria-activedescendant");
+    };
+
+    const point = (index) => {
+      const all = options();
+      if (!all.length) return;
+      current = (index + all.length) % all.length;
+      all.forEach((option, at) => option.setAttribute("aria-selected", String(at === current)));
+      input.setAttribute("aria-activedescendant", all[current].id);
+      all[current].scrollIntoView({ block: "nearest" });
+    };
+
+    const marked = (text, typed) => {
+      const at = text.toLocaleLowerCase().indexOf(typed.toLocaleLowerCase());
+      if (!typed || at < 0) return [text];
+      const mark = document.createElement("mark");
+      mark.textContent = text.slice(at, at + typed.length);
+      return [text.slice(0, at), mark, text.slice(at + typed.length)];
+    };
+
+    const row = (label, second, typed) => {
+      const option = document.createElement("div");
+      const text = document.createElement("span");
+      option.setAttribute("role", "option");
+      option.setAttribute("aria-selected", "false");
+      option.id = `${id}-${options().length}`;
+      text.append(...marked(label, typed));
+      if (second) {
+        const line = document.createElement("span");
+        line.className = "small quiet";
+        line.textContent = second;
+        text.append(" ", line);
+      }
+      option.append(text);
+      list.append(option);
+      return option;
+    };
+
+    const show = (answer, typed) => {
+      list.replaceChildren();
+      for (const one of answer.options) row(one.label, one.second, typed).picked = one;
+      if (answer.create) row(answer.create.label, "", "").address = answer.create.url;
+      if (answer.note) {
+        const note = document.createElement("p");
+        note.className = "note-line small quiet";
+        note.setAttribute("role", "status");
+        note.textContent = answer.note;
+        list.append(note);
+      }
+      list.hidden = false;
+      current = -1;
+      input.setAttribute("aria-expanded", "true");
+      input.removeAttribute("aria-activedescendant");
+    };
+
+    const ask = async () => {
+      const typed = input.value.trim();
+      asked = typed;
+      const address = new URL(picker.dataset.src, location.href);
+      address.searchParams.set("q", typed);
+      try {
+        const answer = await fetch(address, { headers: { Accept: "application/json" } });
+        const found = answer.ok && (await answer.json());
+        if (found && asked === typed) show(found, typed);  // a slow answer to an older text is dropped
+      } catch {
+        close();  // the text field goes on working
+      }
+    };
+
+    const tick = (one) => {
+      if (picker.querySelector(`input[type=checkbox][value="${one.id}"]`)) return;
+      const line = document.createElement("div");
+      const box = document.createElement("input");
+      const label = document.createElement("label");
+      const second = document.createElement("span");
+      line.className = "tick";
+      Object.assign(box, { type: "checkbox", name: `${input.name}_id`, value: one.id, id: `${input.id}_${one.id}`, checked: true });
+      box.className = "form-check-input";
+      label.htmlFor = box.id;
+      second.className = "small quiet";
+      second.textContent = one.second;
+      label.append(`${one.label} `, second);
+      line.append(box, " ", label);
+      input.before(line);
+    };
+
+    const choose = (option) => {
+      if (option.address) {
+        window.open(option.address, "_blank", "noopener");
+        close();
+        return;
+      }
+      const one = option.picked;
+      picker.querySelector(".choices")?.remove();
+      if (many) {
+        tick(one);
+        input.value = "";
+      } else {
+        key.value = one.id;
+        input.value = one.label;
+      }
+      close();
+      input.dispatchEvent(new Event("change", { bubbles: true }));
+    };
+
+    input.addEventListener("input", () => {
+      if (key) key.value = "";
+      clearTimeout(timer);
+      timer = setTimeout(ask, 150);
+    });
+    input.addEventListener("click", () => list.hidden && ask());
+    input.addEventListener("blur", () => close());
+    list.addEventListener("mousedown", (event) => event.preventDefault());  // or the field loses the focus before the click
+    list.addEventListener("click", (event) => {
+      const option = within(event.target, "[role=option]");
+      if (option) choose(option);
+    });
+    input.addEventListener("keydown", (event) => {
+      if (event.isComposing) return;  // an input method is still at work
+      if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+        event.preventDefault();
+        if (list.hidden) ask();
+        else point(event.key === "ArrowDown" ? current + 1 : current < 0 ? -1 : current - 1);
+      } else if (event.key === "Enter" && !list.hidden) {
+        event.preventDefault();
+        const offered = options().filter((option) => option.picked);
+        const named = offered.filter((option) => option.picked.label.toLocaleLowerCase() === asked.toLocaleLowerCase());
+        const meant = current >= 0 ? options()[current] : [named, offered].find((some) => some.length === 1)?.[0];
+        if (meant) choose(meant);
+      } else if (event.key === "Escape" && !list.hidden) {
+        event.preventDefault();
+        event.stopPropagation();
+        close();
+      }
+    });
+  };
+
+  // ── On every page, and on every part that comes in later ──────────────────────────────────────────────────────────
+
+  const enhance = (root) => {
+    for (const picker of root.querySelectorAll(".picker:not([data-ready])")) {
+      picker.dataset.ready = "yes";
+      combobox(picker);
+    }
+    for (const note of root.querySelectorAll(".note:not([data-ready])")) {
+      note.dataset.ready = "yes";
+      setTimeout(leave, 6000, note);
+    }
+  };
+
+  enhance(document);
+  document.addEventListener("htmx:load", (event) => enhance(event.detail.elt));
+})();

@@ -1,0 +1,1 @@
+"""An app of work that only tests ask for, so that real workers have something to do."""

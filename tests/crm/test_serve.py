@@ -1,0 +1,184 @@
+"""`manage.py serve`: both begin, both are looked after, both end; what is wrong is said in a sentence."""
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from django.conf import settings
+from django.core.management import CommandError, call_command
+from django.db import connection
+
+from crm.models import User
+from crm.pulse import WorkerPulse
+from tests.crm.live import until
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+PATIENCE = 60  # seconds; four processes load Django, perhaps on a busy machine
+
+
+@pytest.fixture
+def port():
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return free.getsockname()[1]
+
+
+def database_url():
+    """This will name the test's database as another process has to."""
+    where = connection.settings_dict
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{where['NAME']}"
+    account = f"{quote(where['USER'])}:{quote(where['PASSWORD'])}"
+    return f"postgres://{account}@{where['HOST'] or 'localhost'}:{where['PORT'] or 5432}/{where['NAME']}"
+
+
+class Served:
+    def __init__(self, popen, log):
+        self.popen = popen
+        self.pid = popen.pid
+        self.log = log
+
+    @property
+    def said(self):
+        return self.log.read_text()
+
+    @property
+    def children(self):
+        """This will give {"gunicorn": process id, "worker": process id}."""
+        pids = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        commands = {int(pid): Path(f"/proc/{pid}/cmdline").read_text() for pid in pids}
+        return {word: pid for pid, line in commands.items() for word in ("gunicorn", "worker") if word in line}
+
+    @property
+    def group(self):
+        """This will give the process ids of everything in its process group that still runs."""
+        found = subprocess.run(["ps", "-eo", "pgid=,pid=,stat="], capture_output=True, text=True, check=True).stdout
+        rows = (line.split() for line in found.splitlines())
+        return {int(pid) for group, pid, state in rows if int(group) == self.pid and not state.startswith("Z")}
+
+
+@contextmanager
+def served(folder, port):
+    """This will begin `manage.py serve` in a process group of its own, all of which is gone afterwards."""
+    surroundings = {"DATABASE_URL": database_url(), "PORT": str(port), "VAR_DIR": str(folder), "WEB_CONCURRENCY": "1"}
+    log = folder / "serve.log"
+    with log.open("w") as file:
+        popen = subprocess.Popen(
+            [sys.executable, "manage.py", "serve"],
+            cwd=settings.BASE_DIR,
+            env=os.environ | {"DJANGO_SETTINGS_MODULE": "tests.settings"} | surroundings,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        yield Served(popen, log)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(popen.pid, signal.SIGKILL)
+        popen.wait()
+
+
+def ask(port, path):
+    asking = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        asking.request("GET", path)
+        answer = asking.getresponse()
+        return answer.status, answer.read().decode()
+    finally:
+        asking.close()
+
+
+def test_serve_begins_both_says_where_and_for_whom_replaces_a_killed_worker_and_stops_cleanly(tmp_path, port):
+    User.objects.create(username="rep.shijiazhuang", name="Li Wei", demo=True)
+    User.objects.create(username="somebody", name="Not shown")
+    with served(tmp_path, port) as process:
+        until(lambda: "Ctrl-C" in process.said, seconds=PATIENCE)
+        assert f"Pursuit runs at http://127.0.0.1:{port} " in process.said
+        assert "password pursuit-demo" in process.said
+        assert "rep.shijiazhuang" in process.said
+        assert "somebody" not in process.said
+        assert ask(port, "/healthz") == (200, '{"status": "ok", "database": "ok", "worker": "ok"}')
+
+        first = process.children["worker"]
+        os.kill(first, signal.SIGKILL)
+        WorkerPulse.objects.all().delete()
+        until(WorkerPulse.objects.exists, seconds=PATIENCE)
+        assert process.children["worker"] != first
+        assert "The worker ended (SIGKILL). It begins again after 1 s." in process.said
+
+        process.popen.terminate()
+        assert process.popen.wait(30) == 0
+        assert not process.group
+        assert not WorkerPulse.objects.exists(), "the worker ended by itself"
+        with pytest.raises(ConnectionRefusedError):
+            ask(port, "/livez")
+
+
+def test_serve_ends_with_a_sentence_when_the_web_server_ends(tmp_path, port):
+    with served(tmp_path, port) as process:
+        until(lambda: process.popen.poll() is not None or len(process.children) == 2, seconds=PATIENCE)
+        os.kill(process.children["gunicorn"], signal.SIGKILL)
+        assert process.popen.wait(30) == 1
+        until(lambda: not process.group)
+        assert "The web server ended (SIGKILL), so all is stopped." in process.said
+
+
+@pytest.mark.torture
+def test_nothing_is_left_over_when_serve_itself_is_killed(tmp_path, port):
+    with served(tmp_path, port) as process:
+        until(lambda: "Ctrl-C" in process.said, seconds=PATIENCE)
+        process.popen.kill()
+        process.popen.wait()
+        until(lambda: not process.group, seconds=30)
+
+
+@pytest.fixture
+def _signals_kept():
+    """A command that is called here, not begun as a process, leaves this process' signals as they were."""
+    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for number, handler in kept.items():
+        signal.signal(number, handler)
+
+
+@contextmanager
+def other_database(name):
+    right = connection.settings_dict["NAME"]
+    connection.close()
+    connection.settings_dict["NAME"] = name
+    try:
+        yield
+    finally:
+        connection.close()
+        connection.settings_dict["NAME"] = right
+
+
+@pytest.mark.usefixtures("_signals_kept")
+def test_serve_refuses_a_port_that_is_taken_and_names_another_way(settings):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        settings.PORT = taken.getsockname()[1]
+        sentence = f"Port {settings.PORT} is taken by another program. Choose another one, such as PORT="
+        with pytest.raises(CommandError, match=sentence):
+            call_command("serve")
+
+
+@pytest.mark.usefixtures("_signals_kept")
+def test_serve_refuses_a_database_that_is_not_set_up_and_says_what_to_do(tmp_path):
+    empty = tmp_path / "empty.sqlite3" if connection.vendor == "sqlite" else "postgres"
+    with other_database(empty), pytest.raises(CommandError, match=r"Run: python manage\.py migrate"):
+        call_command("serve")
+
+
+@pytest.mark.usefixtures("_signals_kept")
+def test_serve_refuses_a_database_that_does_not_answer_and_says_so():
+    nowhere = "/nowhere/at/all" if connection.vendor == "sqlite" else "nowhere_at_all"
+    with other_database(nowhere), pytest.raises(CommandError, match="The database does not answer"):
+        call_command("serve")

@@ -1,0 +1,180 @@
+"""Customers come in from a file as they come in from the form: the same rows, the same events, the same refusals."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.django import TestCase
+
+from crm.resources import kinds
+from crm.verbs import NotAllowed
+from customers.forms import CustomerForm
+from customers.models import Customer
+from notices.models import Event
+from tests import factories as make
+from tests.importing import SHARED, checked, imported, needs_shared, refusals, signed_in
+
+NAMES = st.text("abc石河🚀 \t", min_size=1, max_size=12)
+
+
+@pytest.fixture(autouse=True)
+def _own_files(settings, tmp_path):
+    settings.MEDIA_ROOT = tmp_path
+
+
+def shown(customer):
+    """This will give everything about a customer but its key and moments, with its events."""
+    customer.refresh_from_db()
+    skipped = {"id", "created_at", "updated_at"}
+    fields = {f.attname: getattr(customer, f.attname) for f in Customer._meta.fields if f.name not in skipped}
+    return fields, [(event.kind, event.by_id, event.changes, event.data) for event in Event.objects.about(customer)]
+
+
+class TestBulkTwin(TestCase):
+    @settings(max_examples=15, deadline=None)
+    @given(
+        rows=st.lists(
+            st.fixed_dictionaries(
+                {"name": NAMES},
+                optional={
+                    "status": st.sampled_from(Customer.Status.values),
+                    "address": st.text("xyz", max_size=5),
+                    "phone": st.text("12", max_size=5),
+                },
+            ),
+            min_size=1,
+            max_size=4,
+        )
+    )
+    def test_entering_many_gives_what_entering_each_gives(self, rows):
+        rep, colleague = make.user(), make.user(at="baoding")
+        owners = [None, colleague]
+        singles, many = ([Customer(owner=owners[n % 2], **row) for n, row in enumerate(rows)] for _copy in range(2))
+
+        for single in singles:
+            single.create(by=rep)
+        Customer.create_all(many, by=rep)
+
+        assert [shown(single) for single in singles] == [shown(one) for one in many]
+
+
+class TestSameRules(TestCase):
+    @settings(max_examples=60, deadline=None)
+    @given(
+        row=st.fixed_dictionaries(
+            {
+                "name": NAMES | st.just("") | st.just("x" * 201),
+                "industry": st.sampled_from(["", "Health", "医疗", "health", "HEALTH ", "nothing"]),
+                "level": st.sampled_from(["", "a", "d"]),
+                "tax_id": st.text("0A ", max_size=45),
+                "website": st.sampled_from(
+                    ["", "example.org", "https://example.org/a b", "ftp://example.org", "no site", "http://x"]
+                ),
+                "phone": st.text("12+（）x-abc ", max_size=8),
+                "address": st.sampled_from(["", "Main street", "y" * 301]),
+                "description": st.text("abc\n", max_size=5),
+            }
+        )
+    )
+    def test_a_row_is_refused_where_the_form_refuses_it(self, row):
+        rep = make.user()
+        resource = kinds()["customers"](rep)
+        names = list(row)
+        resource.match({name: {"column": number} for number, name in enumerate(names)}, {})
+        [verdict] = resource.read([[2, *row.values()]])
+
+        form = CustomerForm({**row, **chosen(row), "kind": "organisation", "status": "potential"}, user=rep)
+
+        assert form.is_valid() == (not verdict.faults), (form.errors, verdict.faults)
+        assert form.errors.keys() == {name for name, _text, _why in verdict.faults}
+        if verdict.record is not None:
+            for name in names:
+                assert getattr(form.instance, name) == getattr(verdict.record, name)
+
+
+def chosen(row):
+    """This will give the choices that somebody who reads the row would make in the form's lists."""
+    offered = CustomerForm(user=make.user()).fields
+    found = {}
+    for name in ("industry", "level"):
+        text = row[name].strip().casefold()
+        keys = [
+            one.pk
+            for one in offered[name].queryset
+            if text in (one.key, *(label.casefold() for label in one.names.values()))
+        ]
+        found[name] = keys[0] if keys else "0" if text else ""
+    return found
+
+
+@pytest.mark.django_db
+def test_many_customers_are_entered_by_those_only_who_may():
+    homeless = make.user()
+    homeless.department = None
+    homeless.save()
+
+    with pytest.raises(NotAllowed):
+        Customer.create_all([Customer(name="A")], by=homeless)
+    assert not Customer.objects.exists()
+
+    Customer.create_all([Customer(name="A")], by=make.user())
+    assert Customer.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_customer_that_one_does_not_see_is_not_there():
+    make.customer(make.user(at="jinan"), name="Secret")
+    mine = make.user()
+
+    run = checked(signed_in(mine), "customers", "name\nSecret\n")
+
+    assert (run.new, run.there) == (1, 0)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_sees_everything_puts_others_in_charge_and_they_hear_of_it_once():
+    manager, rep = make.user(None, "opportunity_manager", at="head-office"), make.user("chen", name="Chen Yu")
+    content = "name,owner\nA,Chen Yu\nB,chen\nC,\nD,Nobody\n"
+
+    run = imported(signed_in(manager), "customers", content)
+
+    assert (run.new, run.refused) == (3, 1)
+    assert [cell[1:3] for cell in refusals(run)] == [("owner", "Nobody")]
+    assert set(Customer.objects.values_list("name", "owner")) == {("A", rep.pk), ("B", rep.pk), ("C", manager.pk)}
+    [message] = rep.messages.all()
+    assert (message.kind, message.data["count"], message.about.name) == ("charged", "2", "A")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_rep_puts_nobody_else_in_charge():
+    make.user("liu")
+    rep = make.user()
+
+    run = imported(signed_in(rep), "customers", "name,owner\nA,liu\n")
+
+    assert Customer.objects.get().owner == rep
+    assert "owner" not in run.matching
+
+
+SECTORS = {
+    "technolgy": "technology",
+    "medical": "health",
+    "software": "technology",
+    "telecommunications": "technology",
+    "entertainment": "services",
+    "marketing": "services",
+    "employment": "services",
+}
+
+
+@needs_shared
+@pytest.mark.django_db(transaction=True)
+def test_real_customers_come_in_with_their_industry_misspelled_or_not():
+    client = signed_in(make.user())
+    content = (SHARED / "crm-sales" / "accounts.csv").read_bytes()
+
+    run = imported(client, "customers", content, SECTORS)
+
+    assert (run.new, run.refused, Customer.objects.count()) == (85, 0, 85)
+    assert Customer.objects.get(name="Acme Corporation").industry.key == "technology"
+    again = checked(client, "customers", content, SECTORS)
+    assert (again.new, again.there) == (0, 85)

@@ -1,0 +1,17 @@
+"""
+Django's PostgreSQL, but for how a test that commits is cleaned up after. To truncate every table takes half a second;
+to delete what one test left takes a hundredth of that, and what refers to what is asked at the end of the transaction.
+"""
+
+from django.db.backends.postgresql import base, operations
+
+
+class DatabaseOperations(operations.DatabaseOperations):
+    def sql_flush(self, style, tables, *, reset_sequences=False, allow_cascade=False):
+        if reset_sequences:
+            return super().sql_flush(style, tables, reset_sequences=True, allow_cascade=allow_cascade)
+        return [f"DELETE FROM {self.quote_name(table)}" for table in tables]
+
+
+class DatabaseWrapper(base.DatabaseWrapper):
+    ops_class = DatabaseOperations

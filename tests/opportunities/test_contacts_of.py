@@ -1,0 +1,84 @@
+"""The contacts of an opportunity: people of its customer, and what they matter for."""
+
+import pytest
+
+from notices.models import Event
+from tests import factories as make
+from tests.digest import nothing_changed
+from tests.opportunities.acts import address, in_state
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def opportunity(client):
+    made = in_state("active")
+    client.force_login(made.owner)
+    return made
+
+
+def send(client, opportunity, **data):
+    return client.post(address(opportunity, "contact"), data)
+
+
+def test_a_person_of_the_customer_is_added_with_a_role(client, opportunity):
+    contact = opportunity.customer.contacts.get()
+    assert send(client, opportunity, contact=contact.name, role="decides").status_code == 302
+    placement = opportunity.placements.get()
+    assert (placement.contact, placement.role) == (contact, "decides")
+    page = client.get(address(opportunity)).content.decode()
+    assert contact.name in page and "decides" in page
+    assert Event.objects.about(opportunity).first().kind == "contact_added"
+
+
+def test_adding_again_with_another_role_changes_the_role(client, opportunity):
+    contact = opportunity.customer.contacts.get()
+    send(client, opportunity, contact_id=contact.pk, role="decides")
+    send(client, opportunity, contact_id=contact.pk, role="pays")
+    assert opportunity.placements.get().role == "pays"
+    assert Event.objects.about(opportunity).first().kind == "contact_changed"
+
+
+def test_people_of_other_customers_are_not_offered_and_not_taken(client, opportunity):
+    own_other = make.contact(make.customer(opportunity.owner))
+    hidden = make.contact(make.customer(make.user(at="jinan")), name="Canary Contact")
+    for contact in (own_other.pk, hidden.pk, "", "x", "9223372036854775808"):
+        with nothing_changed():
+            answer = send(client, opportunity, contact_id=contact)
+            assert list(answer.context["form"].errors) == ["contact"]
+    with nothing_changed():
+        assert list(send(client, opportunity, contact="Canary Contact").context["form"].errors) == ["contact"]
+        good = {"contact_id": opportunity.customer.contacts.get().pk}
+        for role in ("\0", "x" * 61):
+            assert list(send(client, opportunity, role=role, **good).context["form"].errors) == ["role"]
+
+
+def test_removing_leaves_the_person_at_the_customer(client, opportunity):
+    contact = opportunity.customer.contacts.get()
+    send(client, opportunity, contact_id=contact.pk)
+    assert send(client, opportunity, contact_id=contact.pk, remove="1").status_code == 302
+    assert not opportunity.placements.exists()
+    assert opportunity.customer.contacts.get() == contact
+    with nothing_changed():
+        assert send(client, opportunity, contact_id=contact.pk, remove="1").status_code == 409
+
+
+def test_a_reader_by_share_sees_the_contacts_on_it_and_no_others(client, opportunity):
+    placed = opportunity.customer.contacts.get()
+    other = make.contact(opportunity.customer, name="Canary Contact")
+    opportunity.add_contact(by=opportunity.owner, contact=placed)
+    guest = make.user(at="jinan")
+    opportunity.share(by=opportunity.owner, people=[guest], may_edit=True)
+    client.force_login(guest)
+    assert placed.name in client.get(address(opportunity)).content.decode()
+    for page in ("", "contact"):
+        assert other.name not in client.get(address(opportunity, page)).content.decode()
+    with nothing_changed():
+        assert list(send(client, opportunity, contact_id=other.pk).context["form"].errors) == ["contact"]
+
+
+def test_a_draft_without_a_customer_has_none(client, opportunity):
+    draft = make.opportunity(opportunity.owner, customer=None)
+    with nothing_changed():
+        assert client.get(address(draft, "contact")).status_code == 409
+        assert send(client, draft, contact_id="1").status_code == 409
