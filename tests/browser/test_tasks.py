@@ -134,13 +134,14 @@ def test_the_second_of_two_tabs_is_told_and_loses_no_word(desk):
         page.get_by_label("Comment").fill("A long thought.")
     submit(first)
     expect(first.get_by_role("status")).to_contain_text("Approved “Leased line” and finished.")
+    expect(first.get_by_role("heading", level=1)).to_have_text("Terminate: Mine safety")
 
     submit(second)
 
     expect(second.get_by_role("alert")).to_contain_text(re.compile(r"Already handled by Zhou Lan, \d\d:\d\d\."))
     expect(second.get_by_text("A long thought.").first).to_be_visible()
     second.get_by_role("link", name="Next task").click()
-    expect(second.get_by_role("heading", level=1)).to_have_text("Report: Smart metering")
+    expect(second.get_by_role("heading", level=1)).to_have_text("Terminate: Mine safety")
     assert Task.objects.filter(decision="finished", approval__act="sign").count() == 1
 
 

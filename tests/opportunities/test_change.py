@@ -355,10 +355,10 @@ def test_a_draft_that_somebody_else_changed_meanwhile_is_not_submitted_as_it_sto
 
 def test_an_approver_who_is_not_in_the_route_brings_a_draft_back_with_those_who_are(client):
     draft = in_state("draft")
-    deputy = make.approver(draft)
+    deputy, stranger = make.approver(draft), make.user(None, "gm")
     client.force_login(draft.owner)
     with nothing_changed():
-        form = send(client, draft, act="submit", approver=make.user(None, "gm").pk).context["form"]
+        form = send(client, draft, act="submit", approver=stranger.pk).context["form"]
     assert form.errors == {"approver": ["This approver is not in the route. Choose one of those listed."]}
     assert [key for key, _label in form["approver"].field.widget.choices] == [str(deputy.pk)]
 
