@@ -187,7 +187,7 @@ class Approval(Lifecycle, About, AtDepartment):
                 % {"act": approval.get_act_display().lower()},
                 field="approver",
             )
-        without = [by, about.owner]
+        without = [by.pk, about.owner_id]
         returned = approval and approval.last_return
         step = returned and approval._step_again(version, returned, about)
         carried = approval._carried(step) if step else []

@@ -215,7 +215,7 @@ class Step(models.Model):
     def may_decide_again(self, person, about, without):
         """This will tell whether `person`, who decided here before, may do so for the record as it is now."""
         in_reach = person.department is not None and about.department.within(person.department)
-        return person.is_active and person not in without and self.asks_for(person, in_reach=in_reach)
+        return person.is_active and person.pk not in without and self.asks_for(person, in_reach=in_reach)
 
     def role_of(self, person):
         """This will name the role in which this person decides here; "" for somebody who is asked for by name."""
@@ -229,13 +229,14 @@ class Step(models.Model):
     def candidates(self, about, *, without=()):
         """
         This will list who may decide this step for the record: the people it names, and the active holders of its roles
-        in the record's department or else in the nearest one above that has any. `without` are never candidates.
+        in the record's department or else in the nearest one above that has any. `without` are the ids
+        of those who never are.
         """
         up = about.department.ancestor_ids
         roles = Step.roles.through.objects.filter(step=self.pk).values("role")
         holders = User.roles.through.objects.filter(role__in=roles).values("user")
         named = list(Step.people.through.objects.filter(step=self.pk).values_list("user", flat=True))
-        able = User.objects.filter(is_active=True).exclude(pk__in=[person.pk for person in without])
+        able = User.objects.filter(is_active=True).exclude(pk__in=without)
         able = able.select_related("department")
         people = list(able.filter(pk__in=holders, department__in=up))
         places = {person.department_id for person in people}

@@ -165,8 +165,8 @@ class Task(About):
 
     @property
     def never_deciding(self):
-        """This will list the two who cannot decide this request: whoever asked, and whoever is in charge now."""
-        return [self.approval.requester, self.approval.owner]
+        """This will list the ids of the two who cannot decide this request: who asked, and who is in charge now."""
+        return [self.approval.requester_id, self.approval.owner_id]
 
     def obstacle(self):
         """
@@ -220,7 +220,7 @@ class Task(About):
 
     def escalations(self, step):
         """This will list who may be asked at `step`, the next one. Nobody escalates to themselves."""
-        return step.candidates(self.approval, without=[*self.never_deciding, self.holder])
+        return step.candidates(self.approval, without=[*self.never_deciding, self.holder_id])
 
     # Verbs
 

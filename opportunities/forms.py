@@ -139,7 +139,7 @@ class Asking:
         ahead.append(Ahead("next", _either(self.plan.candidates), step))
         later = self.plan.version.steps.filter(order__gt=step.order).prefetch_related("roles", "people")
         for following in later:
-            people = following.candidates(opportunity, without=[self.user, opportunity.owner])
+            people = following.candidates(opportunity, without=[self.user.pk, opportunity.owner_id])
             what = _("%(role)s, only if it is escalated") if step.may_finish else _("%(role)s, after that")
             ahead.append(Ahead("maybe" if step.may_finish else "next", _either(people), what % {"role": following}))
             step = following

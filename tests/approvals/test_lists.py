@@ -283,7 +283,7 @@ def test_a_decision_costs_little(people, reported, sign_in, django_assert_max_nu
     task, client = reported.open_task, sign_in(people.deputy)
     sent = {"decision": decision, "version": version(reported), "comment": "Why?"}
 
-    with django_assert_max_num_queries(32):  # two of them are the savepoint that stands for the transaction
+    with django_assert_max_num_queries(30):  # two of them are the savepoint that stands for the transaction
         client.post(f"/tasks/{task.pk}/", sent | ({"next_approver": people.gm.pk} if gms > 1 else {}))
 
     task.refresh_from_db()

@@ -206,7 +206,7 @@ class Desk:
 
     def at(self, step, opportunity):
         if step.pk not in self._candidates:
-            self._candidates[step.pk] = step.candidates(opportunity, without=[self.rep])
+            self._candidates[step.pk] = step.candidates(opportunity, without=[self.rep.pk])
         return step, self._candidates[step.pk]
 
 
