@@ -129,7 +129,7 @@ class Listing:
         return render(self.request, self.template, {"listing": self})
 
     def page_of_totals(self):
-        return render(self.request, "components/list/figures.html", {"listing": self})
+        return render(self.request, "components/list/totals.html", {"listing": self})
 
     def page_of_filters(self):
         """This will show the filter form; once it was sent and is right, the list that it asks for."""
@@ -264,7 +264,8 @@ class Listing:
 
     @property
     def totals_url(self):
-        return self.address(self.asked(page=None), of="totals")
+        number = self.place.number
+        return self.address(self.asked(page=number if number > 1 else None), of="totals")
 
     @property
     def with_totals_url(self):
@@ -316,7 +317,16 @@ class Listing:
 
     @property
     def last(self):
-        return self.first + len(self.rows) - 1
+        full = self.first + self.size - 1
+        return self.first + len(self.rows) - 1 if self.whole is None else min(full, self.whole)
+
+    @property
+    def whole(self):
+        """This will give how many rows there are in all; None where that has not been counted and is not seen."""
+        if "totals" in vars(self):
+            return self.totals["count"]
+        keys, has_previous, has_next = self._here
+        return None if has_previous or has_next else len(keys)
 
     # The bar above the rows
 

@@ -27,7 +27,7 @@ from opportunities.shares import shares_of
 SHOWN = 10  # follow-ups and shares on the page itself
 EVENTS = 5
 
-# An act offered: a link, or, locked, the reason why not now. `kind` is primary, plain, more (in the menu), danger.
+# An act offered: a link, or, locked, the reason why not now. `kind` is primary, plain, more (in the menu).
 Offer = namedtuple("Offer", ["label", "url", "kind", "ask", "locked"], defaults=["plain", False, ""])
 
 Figure = namedtuple("Figure", ["label", "value", "sub", "late"], defaults=["", False])
@@ -185,7 +185,8 @@ class Page:
         modify = self._offer("change", _("Modify"), "opportunity_edit")
         first = [follow_up]
         if state == State.DRAFT:
-            first = [self._offer("report", _("Submit for approval"), "opportunity_edit", "primary"), modify]
+            submit = self._offer("report", _("Submit for approval"), "opportunity_edit", "primary")
+            first = [submit and submit._replace(url=f"{submit.url}?act=submit"), modify]
         elif state == State.RETURNED:
             first = [self._offer("change", _("Modify"), "opportunity_edit", "primary"), self._plain(follow_up)]
         elif state == State.ACTIVE:
@@ -205,7 +206,7 @@ class Page:
             *first,
             self._offer("transfer", _("Transfer"), "opportunity_transfer") if state in OPEN else None,
             self._offer("share", _("Share"), "opportunity_share"),
-            self._offer("void", _("Void"), "opportunity_void", "danger", ask=True) if state in WHEN["void"] else None,
+            self._offer("void", _("Void"), "opportunity_void", ask=True) if state in WHEN["void"] else None,
             self._offer("copy", _("Copy"), "opportunity_copy", "more", ask=True),
         ]
         return [offer for offer in offers if offer is not None]

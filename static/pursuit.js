@@ -31,19 +31,33 @@
 
   const rowOf = (element) => within(element, ".rows tr, .todo");
 
+  // What a key needs on the page; the list of keys names only those that do something here.
+  const there = {
+    find: () => document.querySelector(".top .find input, .filters .find input"),
+    rows: () => rows()[0],
+    boxes: () => document.querySelector(".rows td input[type=checkbox]"),
+    menu: () => [...document.querySelectorAll("details.menu[data-new]")].find(shown),
+  };
+
   const keys = {
-    "/": () => document.querySelector(".top .find input, .filters .find input"),
+    "/": there.find,
     j: () => step(1),
     k: () => step(-1),
     x: () => rowOf(document.activeElement)?.querySelector("input[type=checkbox]")?.click(),
     n: () => {
-      const menu = [...document.querySelectorAll("details.menu[data-new]")].find(shown);
+      const menu = there.menu();
       if (!menu) return null;
       closeMenus(menu);
       menu.open = true;
       return menu.querySelector(".panel a");
     },
-    "?": () => document.getElementById("keys")?.showModal(),
+    "?": () => {
+      const dialog = document.getElementById("keys");
+      for (const key of dialog?.querySelectorAll("[data-with]") ?? []) {
+        key.hidden = key.nextElementSibling.hidden = !there[key.dataset.with]();
+      }
+      dialog?.showModal();
+    },
   };
 
   document.addEventListener("keydown", (event) => {

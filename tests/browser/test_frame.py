@@ -200,12 +200,22 @@ def test_keys_go_through_the_rows_and_open_what_is_meant(signed_in):
     expect(signed_in.get_by_role("link", name="Opportunity", exact=True)).to_be_hidden()
     keyboard.press("?")
     expect(signed_in.get_by_role("dialog", name="Keys")).to_be_visible()
+    expect(signed_in.get_by_role("dialog").get_by_text("Choose the row")).to_be_visible()
     keyboard.press("Escape")
     keyboard.press("/")
     expect(signed_in.get_by_role("searchbox", name="Search")).to_be_focused()
     keyboard.type("jx?n/")
     expect(signed_in.get_by_role("searchbox", name="Search")).to_have_value("jx?n/")
     expect(signed_in.get_by_role("dialog", name="Keys")).to_be_hidden()
+
+
+def test_only_keys_that_do_something_here_are_listed(signed_in, live_server):
+    signed_in.goto(f"{live_server.url}/profile/")
+    signed_in.keyboard.press("?")
+    dialog = signed_in.get_by_role("dialog", name="Keys")
+    expect(dialog.get_by_text("This list")).to_be_visible()
+    for useless in ("Next row, previous row", "Open the row", "Choose the row"):
+        expect(dialog.get_by_text(useless)).to_be_hidden()
 
 
 def test_enter_opens_the_row(signed_in):

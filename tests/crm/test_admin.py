@@ -37,6 +37,12 @@ def test_every_page_of_the_admin_opens(client, administrator):
             assert client.get(f"{base}{row.pk}/change/").status_code == 200, base
 
 
+def test_the_admin_bears_the_products_mark(client, administrator):
+    mark = '<link rel="icon" type="image/svg+xml" href="/static/icons/pursuit.svg">'
+    for page in ("/admin/", "/admin/crm/department/"):
+        assert mark in client.get(page).content.decode()
+
+
 def test_opportunities_approvals_and_events_are_in_no_admin_page():
     closed = {
         "opportunity",

@@ -183,6 +183,27 @@ def test_the_foot_is_asked_for_after_the_page_and_is_there_at_once_without_scrip
     assert "</b> opportunities" in client.get("/opportunities/?state=active&totals=1").content.decode()
 
 
+def test_the_place_in_the_list_is_said_and_of_how_many_once_that_is_known(company):
+    def place(query, read_first=None):
+        asked = listing(company["gm"], query)
+        getattr(asked, read_first or "rows")
+        return asked.first, asked.last, asked.whole
+
+    assert place("page=2") == (4, 6, None)
+    assert place("page=2", "totals") == (4, 6, 17)
+    assert place("page=6", "totals") == (16, 17, 17)
+    assert place("name.contains=nothing") == (1, 0, 0)
+    assert listing(company["gm"], kind=OpportunityList).whole == 17  # all on one page: nothing to count
+
+
+def test_the_place_is_put_right_together_with_the_totals(client, company):
+    client.force_login(company["gm"])
+    late = client.get("/opportunities/totals/?page=1").content.decode()
+    assert 'id="range" hx-swap-oob="true">1–17 of 17</span>' in late
+    assert 'id="range"' not in client.get("/opportunities/totals/?state=void").content.decode()
+    assert 'id="range">1–17 of 17</span>' in client.get("/opportunities/").content.decode()
+
+
 def test_nothing_sums_up_to_nothing(company):
     assert listing(factories.user(at="baoding")).totals == {"count": 0, "amount": 0, "forecast": 0}
 

@@ -77,6 +77,16 @@ def test_the_owner_is_offered_what_the_state_allows_with_one_filled_button_at_mo
     assert html.count("btn-primary") == int(any(text.startswith("*") for text in OFFERS[state]))
 
 
+def test_submitting_a_draft_leads_to_its_form_and_modifying_it_to_the_same_one(client):
+    draft = in_state("draft")
+    html = page(client, draft)
+    for act, heading in (("?act=submit", "Submit for approval"), ("", "Modify")):
+        assert f'href="/opportunities/{draft.pk}/edit/{act}"' in html
+        form = client.get(f"/opportunities/{draft.pk}/edit/{act}").content.decode()
+        assert f'<h1 class="title">{heading}</h1>' in form
+        assert 'name="act" value="submit"' in form
+
+
 @pytest.mark.parametrize("state", STATES)
 def test_a_guest_is_offered_a_copy_and_nothing_else(client, state):
     opportunity = in_state(state)
