@@ -22,6 +22,7 @@ from notices.models import Announcement, Delivery, Event, Message
 from opportunities.models import BusinessType, FollowUp, FollowUpKind, LostReason, Movement, Opportunity, Source, Stage
 
 FILE = settings.BASE_DIR / "fixtures" / "demo.json"
+WORKING_DAY = range(0, 8 * 60, 37)  # minutes into it, at which one act follows another
 
 
 class Command(BaseCommand):
@@ -52,6 +53,7 @@ class Company:
     def __init__(self, demo):
         self.demo = demo
         self.notes = cycle(demo["notes"])
+        self.minutes = cycle(WORKING_DAY)
         self.password = make_password(demo["password"])
 
     def found(self):
@@ -105,6 +107,7 @@ class Company:
     def opportunity(self, row):
         owner = self.people[row["owner"]]
         age, stage = row["age"], Stage.objects.get(key=row["stage"])
+        self.minutes = cycle(WORKING_DAY)
         first = stage.pipeline.first_stage
         ends, waits = row.get("ends", "active"), row.get("waits", 0)
         never_active = ends in ("draft", "void", "reporting", "returned")
@@ -207,10 +210,10 @@ class Company:
                 opportunity=opportunity,
                 kind=FollowUpKind.objects.get(key=kind),
                 content=content,
-                at=self.moment(touched, 9 + touched % 8),
+                at=min(self.moment(touched, 9 + touched % 8), timezone.now()),
                 contact=opportunity.customer.contacts.first(),
             )
-            with self.days_ago(touched):
+            with self.days_ago(touched, done.at + timedelta(minutes=7)):
                 done.add(by=opportunity.owner)
             touched += 8 + touched % 7
 
@@ -239,13 +242,16 @@ class Company:
         return datetime.combine(day, time(hour, 20), ZoneInfo(settings.ORGANISATION_TIME_ZONE))
 
     @contextmanager
-    def days_ago(self, days):
-        """This will date what is written inside `days` back; the past of a demo company cannot be lived through."""
+    def days_ago(self, days, at=None):
+        """
+        This will date what is written inside `days` back, within working hours or `at` that moment; the past of a demo
+        company cannot be lived through.
+        """
         began = timezone.now()
         yield
         if not days:
             return
-        by = timedelta(days=days)
+        by = began - (at or self.moment(days, 9) + timedelta(minutes=next(self.minutes)))
         for model, names in DATED.items():
             for name in names:
                 model._base_manager.filter(**{f"{name}__gte": began}).update(**{name: F(name) - by})
@@ -257,7 +263,7 @@ class Company:
         closed = Opportunity.objects.filter(
             state__in=["terminated", "void"], closed_on=organisation_today(), updated_at__gte=began
         )
-        closed.update(closed_on=organisation_today() - by)
+        closed.update(closed_on=self.day(-days))
 
 
 DATED = {
