@@ -9,7 +9,8 @@ An approval is about a record of any kind. The record keeps these promises, and 
     approval_snapshot()                     its values as the approver sees them, described (`notices.models.describe`)
     APPROVAL_CORE                           the names in that snapshot whose change sends a new round to the first step
     APPROVAL_KEYS                           the names in it that head a task's page
-    APPROVAL_JOINS                          the relations that snapshot and lists read
+    APPROVAL_JOINS                          the relations that snapshot reads
+    APPROVAL_LISTED                         those that lists read
     approval_asked(act, form)               what was asked for beside its own values: an event that is not saved
     approval_neighbours(user)               other open records that bear on the decision and that this reader may see
     approval_pages()                        where it is changed, asked for again, made void or dropped: {verb: address}
@@ -89,8 +90,10 @@ class Approval(Lifecycle, About, AtDepartment):
         ordering = ["-id"]
         indexes = [
             models.Index("about_type", "about_id", F("id").desc(), name="approval_about"),
-            models.Index(
-                fields=["act", "month", "owner", "department"], name="approval_month", condition=Q(month__isnull=False)
+            models.Index(  # all that a ranking asks for
+                fields=["act", "month", "owner", "department", "city", "province", "about_type"],
+                name="approval_month",
+                condition=Q(month__isnull=False),
             ),
         ]
         constraints = [

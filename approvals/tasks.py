@@ -34,8 +34,8 @@ class AlreadyHandled(Refused):
 
 
 def records():
-    """This will give a queryset for each kind of record that approvals can be about, with what the pages show of it."""
-    return [model._base_manager.select_related(*model.APPROVAL_JOINS) for model in kinds()]
+    """This will give a queryset for each kind of record that approvals can be about, with what lists show of it."""
+    return [model._base_manager.select_related(*model.APPROVAL_LISTED) for model in kinds()]
 
 
 class TaskQuerySet(models.QuerySet):
@@ -73,8 +73,8 @@ class TaskQuerySet(models.QuerySet):
     def with_rows(self):
         """This will read along, in the same few queries for any number, what a list shows of each task."""
         returns = Task.objects.filter(decision=Task.Decision.RETURNED).select_related("decided_by")
-        return self.select_related("approval__requester", "approval__department", "round", "holder").prefetch_related(
-            GenericPrefetch("about", records()), Prefetch("round__tasks", returns, to_attr="returns")
+        return self.select_related("approval__requester", "round").prefetch_related(
+            GenericPrefetch("about", records()), Prefetch("approval__tasks", returns, to_attr="returns")
         )
 
 
@@ -201,6 +201,11 @@ class Task(About):
         old = self.round.snapshot.get("amount")
         decided = self.edits.get("amount", [None, old])[1]
         return decided and Decimal(decided)
+
+    @property
+    def returned(self):
+        """This will give the task that returned its round, as `with_rows` read it; None where it was withdrawn."""
+        return next((one for one in self.approval.returns if one.round_id == self.round_id), None)
 
     def opening(self):
         """

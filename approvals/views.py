@@ -157,7 +157,8 @@ def _on(request, page, done):
 
 def _nobody(request, bound=None, *, status=200):
     require(request.user, "assign")
-    stuck = Task.objects.nobody_can_decide().with_rows().select_related("step", "approval__owner")
+    stuck = Task.objects.nobody_can_decide().with_rows()
+    stuck = stuck.select_related("step", "holder", "approval__owner", "approval__department")
     forms = [bound if bound and bound.task.pk == task.pk else AssignForm(task=task) for task in stuck]
     context = _tabs(request, "nobody") | {"forms": forms, "vacancies": RouteVersion.vacancies()}
     if bound and bound not in forms:

@@ -150,6 +150,7 @@ class Opportunity(Placed, Priced, Lifecycle, Entry, Recorded):
     APPROVAL_CORE = ("customer", "business_type", "amount")
     APPROVAL_KEYS = ("amount", "customer", "expected_close_on")
     APPROVAL_JOINS = ("customer", "business_type", "source", "stage", "owner", "department")
+    APPROVAL_LISTED = ("customer",)
     MOVING = {"stage", "amount", "probability", "expected_close_on", "owner", "department", "state"}
     CONDITIONS = kinds.Fields(
         state=kinds.Choice(

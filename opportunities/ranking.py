@@ -8,10 +8,11 @@ and row agree.
 
 import re
 from collections import Counter, namedtuple
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from itertools import chain
+from itertools import chain, takewhile
 
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import Count, Q, Sum
@@ -26,7 +27,7 @@ from crm.pinyin import sort_key
 from crm.querysets import among, in_scope
 from opportunities.signings import Signing
 
-SHOWN = 100  # rows of a table; the reader's own stands below them where it comes later
+SHOWN = 50  # rows of a table; the reader's own stands below them where it comes later
 
 
 class Signed:
@@ -80,10 +81,8 @@ def read_month(text):
 
 # ── The order ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-# What one person was credited with, in one month and place.
-Credit = namedtuple(
-    "Credit", ["month", "owner", "name", "username", "province", "city", "department", "value", "count"]
-)
+# What one person was credited with, in one month and place; `where` is the ids named by PLACE.
+Credit = namedtuple("Credit", ["owner", "name", "where", "value", "count"])
 PLACE = ("province_id", "city_id", "department_id")
 BELOW = {Level.HEAD_OFFICE: 0, Level.PROVINCE: 1, Level.CITY: 2, Level.TEAM: 3}  # where in PLACE what lies below begins
 
@@ -110,9 +109,11 @@ class Row:
 
 @dataclass
 class Table:
-    """A month's order by one measure."""
+    """A month's order by one measure. Of the many rows of a large organisation only those that are shown are made."""
 
-    rows: list
+    keys: list  # of the rows, in order
+    make: Callable  # makes the row of a key
+    is_mine: Callable
     value: int
     count: int
     ask: str | None
@@ -121,22 +122,33 @@ class Table:
     def amount(self):
         return Decimal(self.value).scaleb(-2)
 
-    @property
+    @cached_property
+    def rows(self):
+        return [self.make(key) for key in self.keys]
+
+    @cached_property
     def shown(self):
         return self.top(SHOWN)
 
-    @property
+    @cached_property
     def mine(self):
-        return next((row for row in self.rows if row.mine), None)
+        return next((self.make(key) for key in self.keys if self.is_mine(key)), None)
+
+    @cached_property
+    def leaders(self):
+        leading = takewhile(lambda row: row.place == 1 and row.value, map(self.make, self.keys))
+        return list(leading)
 
     @property
-    def leaders(self):
-        return [row for row in self.rows if row.place == 1 and row.value]
+    def ahead(self):
+        """This will give the row that the reader's own has next to overtake; None for the first."""
+        before = self.keys[: self.keys.index(self.mine.key)]
+        return next((row for row in map(self.make, reversed(before)) if row.place < self.mine.place), None)
 
     def top(self, number):
         """This will give the first `number` rows; the last gives way to the reader's own where that comes later."""
-        mine = [row for row in self.rows[number:] if row.mine][:1]
-        return [*self.rows[: number - len(mine)], *mine]
+        mine = [key for key in self.keys[number:] if self.is_mine(key)][:1]
+        return [self.make(key) for key in [*self.keys[: number - len(mine)], *mine]]
 
 
 class Ranking:
@@ -144,7 +156,7 @@ class Ranking:
     The order of `month` within `department` (None: everywhere), as `reader` is shown it: of people, or of the
     departments one level below, where what the department itself was credited with has a row of its own.
 
-    `with_lists` is False where neither lists nor departments are shown: it saves three of five queries.
+    `with_lists` is False where neither lists, departments nor the month before are shown: it saves most of the work.
     """
 
     def __init__(self, reader, month, department, *, of_departments=False, with_lists=True):
@@ -182,29 +194,33 @@ class Ranking:
 
     @cached_property
     def _credits(self):
-        """This will give the credits of both months, for each kind of fact: two queries."""
-        columns = ("month", "owner", "owner__name", "owner__username", *PLACE)
-        facts = {kind: self._facts(kind).filter(month__in=[self.month, self.before]) for kind in (Signed, Reported)}
-        return {
-            kind: [Credit(*row) for row in found.values_list(*columns).annotate(value=kind.value, facts=Count("*"))]
-            for kind, found in facts.items()
-        }
+        """This will give the credits of each month, for each kind of fact: two queries."""
+        months = [self.month, self.before] if self.with_lists else [self.month]
+        credited = {kind: {month: [] for month in months} for kind in (Signed, Reported)}
+        for kind, by_month in credited.items():
+            facts = self._facts(kind).filter(month__in=months)
+            facts = facts.values_list("month", "owner", "owner__name", "owner__username", *PLACE)
+            for month, owner, name, username, *where, value, count in facts.annotate(
+                value=kind.value, facts=Count("*")
+            ):
+                by_month[month].append(Credit(owner, name or username, where, value, count))
+        return credited
 
-    @property
+    @cached_property
     def _this_month(self):
-        return [credit for credit in chain.from_iterable(self._credits.values()) if credit.month == self.month]
+        return [credit for by_month in self._credits.values() for credit in by_month[self.month]]
 
-    def _key(self, owner, place, of_departments):
+    def _key(self, owner, where, of_departments):
         """This will give whose row something belongs to: the owner's, or that of a department one level below."""
         if not of_departments:
             return owner
         itself = self.department and self.department.pk
         below = BELOW[self.department.level] if self.department else 0
-        return next((pk for pk in place[below:] if pk != itself), itself)
+        return next((pk for pk in where[below:] if pk != itself), itself)
 
     def _keys(self, of_departments):
         """This will name the rows, the same in both tables: whoever has anything this month, and the reader."""
-        found = {self._key(one.owner, one[4:7], of_departments) for one in self._this_month}
+        found = {self._key(one.owner, one.where, of_departments) for one in self._this_month}
         if not of_departments:
             return found | {self.reader.pk}
         chosen = self.department and self.department.pk
@@ -213,11 +229,10 @@ class Ranking:
     def _sums(self, kind, month):
         """This will give (values, counts) of a month by row."""
         values, counts = Counter(), Counter()
-        for one in self._credits[kind]:
-            if one.month == month:
-                key = self._key(one.owner, one[4:7], self.of_departments)
-                values[key] += one.value
-                counts[key] += one.count
+        for one in self._credits[kind].get(month, ()):
+            key = self._key(one.owner, one.where, self.of_departments)
+            values[key] += one.value
+            counts[key] += one.count
         return values, counts
 
     def _table(self, kind):
@@ -226,24 +241,24 @@ class Ranking:
         now, before = places(values), places(self._sums(kind, self.before)[0])
         largest = max(values.values(), default=0) or 1
         seen = self._seen(kind, counts)
-        rows = [
-            Row(
+
+        def row(key):
+            return Row(
                 key=key,
                 name=self._name(key),
                 second=self._second(key),
                 place=now[key],
-                value=value,
+                value=values[key],
                 count=counts[key],
                 before=before.get(key),
-                part=f"{100 * value / largest:.1f}",
+                part=f"{100 * values[key] / largest:.1f}",
                 mine=self._is_mine(key),
                 ask=self._ask(key) if counts[key] and counts[key] == seen[key] else None,
             )
-            for key, value in values.items()
-        ]
-        rows.sort(key=lambda row: (row.place, sort_key(row.name), row.key))
+
+        keys = sorted(values, key=lambda key: (now[key], sort_key(self._name(key)), key))
         whole = ask(self.month, *self._within) if counts and counts.total() == seen.total() else None
-        return Table(rows, values.total(), counts.total(), whole)
+        return Table(keys, row, self._is_mine, values.total(), counts.total(), whole)
 
     # Whose lists the reader may open
 
@@ -257,8 +272,8 @@ class Ranking:
         covered = _opportunities().filter(Q(owner=self.reader) | scope).order_by().values("pk")
         found = self._facts(kind).filter(month=self.month, **{f"{kind.about}__in": covered})
         seen = Counter()
-        for owner, *place, count in found.values_list("owner", *PLACE).annotate(facts=Count("*")):
-            seen[self._key(owner, place, self.of_departments)] += count
+        for owner, *where, count in found.values_list("owner", *PLACE).annotate(facts=Count("*")):
+            seen[self._key(owner, where, self.of_departments)] += count
         return seen
 
     @property
@@ -274,16 +289,21 @@ class Ranking:
     # How a row is called
 
     @cached_property
-    def _people(self):
-        """This will give, for each person, the name and the departments that they were credited in."""
-        people = {}
+    def _names(self):
+        """This will give the name of each person who was credited with something, and the reader's."""
+        return {one.owner: one.name for one in self._this_month} | {self.reader.pk: str(self.reader)}
+
+    @cached_property
+    def _places(self):
+        """This will give the departments that each person was credited in."""
+        places = {}
         for one in self._this_month:
-            people.setdefault(one.owner, (one.name or one.username, {}))[1][one.department] = None
-        return people
+            places.setdefault(one.owner, {})[one.where[-1]] = None
+        return places
 
     def _name(self, key):
         if not self.of_departments:
-            return self._people[key][0] if key in self._people else str(self.reader)
+            return self._names[key]
         if self.department and key == self.department.pk:
             return _("%(department)s itself") % {"department": self.department}
         return str(self.departments[key])
@@ -291,8 +311,7 @@ class Ranking:
     def _second(self, key):
         if self.of_departments or not self.with_lists:
             return ""
-        where = self._people[key][1] if key in self._people else [self.reader.department_id]
-        return ", ".join(str(self.departments[pk]) for pk in where if pk)
+        return ", ".join(str(self.departments[pk]) for pk in self._places.get(key, [self.reader.department_id]) if pk)
 
     def _is_mine(self, key):
         if not self.of_departments:

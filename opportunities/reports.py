@@ -91,7 +91,7 @@ def lede(ranking):
     if mine and not mine.value:
         said.append(_("You signed nothing in %(month)s.") % {"month": month})
     elif mine and mine.place > 1:
-        ahead = [row for row in amounts.rows if row.place < mine.place][-1]
+        ahead = amounts.ahead
         names = {"place": shown.ordinal(mine.place), "gap": shown.money(ahead.amount - mine.amount), "name": ahead.name}
         said.append(_("You are %(place)s by amount, %(gap)s behind %(name)s.") % names)
     return pgettext("between two sentences", " ").join(said)

@@ -123,7 +123,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='approval',
-            index=models.Index(condition=models.Q(('month__isnull', False)), fields=['act', 'month', 'owner', 'department'], name='approval_month'),
+            index=models.Index(condition=models.Q(('month__isnull', False)), fields=['act', 'month', 'owner', 'department', 'city', 'province', 'about_type'], name='approval_month'),
         ),
         migrations.AddConstraint(
             model_name='approval',

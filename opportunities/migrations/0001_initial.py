@@ -300,7 +300,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='signing',
-            index=models.Index(fields=['month', 'owner', 'department', 'base_cents'], name='signing_month'),
+            index=models.Index(fields=['month', 'owner', 'department', 'city', 'province', 'base_cents'], name='signing_month'),
         ),
         migrations.AddConstraint(
             model_name='stage',
