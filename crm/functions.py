@@ -3,6 +3,7 @@
 import string
 
 from django.db.models import BooleanField, CharField, Func, IntegerField, TextField, Transform
+from django.db.models.lookups import Contains
 
 LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
@@ -58,3 +59,13 @@ class AsciiLower(Transform):
 
     def as_postgresql(self, compiler, connection, **extra):
         return self.as_sql(compiler, connection, template='LOWER(%(expressions)s COLLATE "C")', **extra)
+
+
+@AsciiLower.register_lookup
+class AsciiLowerContains(Contains):
+    """Whether a text holds one that is small already."""
+
+    def as_sqlite(self, compiler, connection):
+        """SQLite's LIKE takes Latin letters in either case, and need not be shown small ones."""
+        [text] = self.lhs.get_source_expressions()
+        return Contains(text, self.rhs).as_sql(compiler, connection)

@@ -164,10 +164,9 @@ class Listing:
         after).
         """
         descending = self.sort.startswith("-") != (self.place.side == "before")
-        branches = [
-            self._ordered(branch, descending, indexed=not number and self._index_serves(branch))
-            for number, branch in enumerate(self._branches)
-        ]
+        main, *others = self._branches or [None]
+        branches = [] if main is None else [self._main(main, descending)]
+        branches += [self._ordered(other, descending, indexed=False) for other in others]
         wanted = self.size + 1
         keys = self._merged(branches, 0 if self.place.side else (self.place.number - 1) * self.size, wanted, descending)
         more = len(keys) == wanted
@@ -184,18 +183,23 @@ class Listing:
     def _found(self):
         return self.model.objects.search(self.text).filter(self.conditions.q())
 
-    def _index_serves(self, main):
+    def _main(self, main, descending):
         """
-        This will tell whether to walk the index of the order through the reader's first branch, rather than to
-        fetch what is there and sort it. A walk meets what it looks for soon, unless a filter leaves little of very
-        much.
+        This will give the rows of the reader's first branch, in order. The index of the order is walked, rather than
+        what is there fetched and sorted, unless a filter leaves little: a walk through very much would meet it late.
         """
-        narrowed = self.conditions or self.text
+        narrowed, most = self.conditions or self.text, self.sorted_at_once
         if not is_wide(self.user):
-            return not narrowed and self.sort == self.default_sort
-        return (
-            not narrowed or self._found.filter(main).order_by()[: self.sorted_at_once + 1].count() > self.sorted_at_once
-        )
+            return self._ordered(main, descending, indexed=not narrowed and self.sort == self.default_sort)
+        if self.text:  # no index knows it: whatever was found by reading all rows is not looked for again
+            found = list(self._ordered(main, descending, indexed=False).order_by()[: most + 1])
+            return (
+                self._ordered(main, descending, indexed=True)
+                if len(found) > most
+                else sorted(found, reverse=descending)
+            )
+        many = not narrowed or self._found.filter(main).order_by()[: most + 1].count() > most
+        return self._ordered(main, descending, indexed=many)
 
     def _ordered(self, branch, descending, *, indexed):
         """This will give (key of the order, id) of a branch from the page's place on."""

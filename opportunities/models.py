@@ -15,7 +15,7 @@ from django_fsm import TransitionNotAllowed
 
 from approvals.models import Act, Approval, Task, changed
 from crm import kinds, permissions
-from crm.functions import DayNumber
+from crm.functions import DayNumber, ascii_lower
 from crm.models import Placed
 from crm.moments import organisation_today
 from crm.money import Priced
@@ -47,10 +47,9 @@ class Incomplete(Refused):
 class OpportunityQuerySet(Guarded):
     """The vocabulary of opportunities."""
 
-    searched = ("name", "number")
-
     def mentions(self, word):
-        return super().mentions(word) | Q(customer__in=Customer.objects.filter(Customer.objects.mentions(word)))
+        found = super().mentions(word) | Q(customer__in=Customer.objects.filter(Customer.objects.mentions(word)))
+        return found | Q(number__ascii_lower__contains=ascii_lower(word)) if word.isascii() else found
 
     def columns(self, reason, user):
         if reason in (permissions.SCOPE, permissions.CHIEF):

@@ -21,6 +21,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 import gate  # it finds or starts a PostgreSQL for the tests, and does for us
 
 FOLDER = ROOT / "var" / "bench"
+IMPORTED = 100_000  # rows of the file that is imported, once that many are asked for
 COLUMNS = [
     ("name", 14), ("viewer", 8), ("rows", 9), ("ratio", 6), ("goal", 5), ("queries", 8), ("p50_ms", 8), ("p95_ms", 8),
 ]  # fmt: skip
@@ -35,27 +36,36 @@ def main():
     with ExitStack() as stack:
         server = gate.postgresql(stack)
         for rows in sizes:
-            urls = [f"sqlite:///{FOLDER}/{rows}.sqlite3"]
-            if server:
-                urls.append(database(server, f"{gate.DATABASE}_bench_{rows}"))
-            for url in urls:
-                figures += measured(url, rows)
+            for url in urls(server, rows):
+                figures += measured(url, "measure", rows)
+        if IMPORTED in sizes:
+            for url in urls(server, "import", anew=True):
+                figures += measured(url, "importing", IMPORTED)
     figures += scale(figures, sizes)
     (ROOT / "var" / "bench.json").write_text(json.dumps(figures, indent=1) + "\n")
     sys.exit(summary(figures))
 
 
-def database(server, name):
-    """This will give the address of the database `name` on that server, made where it is missing."""
-    base = server.rpartition("/")[0]
-    with psycopg.connect(f"{base}/postgres", autocommit=True) as connection:
-        if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
-            connection.execute(f'CREATE DATABASE "{name}"')
-    return f"{base}/{name}"
+def urls(server, name, *, anew=False):
+    """This will give the addresses of the databases of that name, one of each kind, made where they are missing."""
+    file = FOLDER / f"{name}.sqlite3"
+    if anew:
+        for part in FOLDER.glob(f"{file.name}*"):  # SQLite keeps others beside it
+            part.unlink()
+    found = [f"sqlite:///{file}"]
+    if server:
+        base, name = server.rpartition("/")[0], f"{gate.DATABASE}_bench_{name}"
+        with psycopg.connect(f"{base}/postgres", autocommit=True) as connection:
+            if anew:
+                connection.execute(f'DROP DATABASE IF EXISTS "{name}"')
+            if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
+                connection.execute(f'CREATE DATABASE "{name}"')
+        found.append(f"{base}/{name}")
+    return found
 
 
-def measured(url, rows):
-    """This will give the figures of one database."""
+def measured(url, what, *arguments):
+    """This will give the figures of one database, as the module `what` takes them."""
     environment = os.environ | {
         "DATABASE_URL": url,
         "VAR_DIR": str(FOLDER),
@@ -64,7 +74,7 @@ def measured(url, rows):
     }
     run = {"cwd": ROOT, "env": environment, "check": True}
     subprocess.run([sys.executable, "manage.py", "migrate", "--verbosity", "0"], **run)
-    command = [sys.executable, "-m", "tests.bench.measure", str(rows)]
+    command = [sys.executable, "-m", f"tests.bench.{what}", *map(str, arguments)]
     return [json.loads(line) for line in subprocess.run(command, stdout=subprocess.PIPE, **run).stdout.splitlines()]
 
 
