@@ -235,6 +235,15 @@ class PickerInput(forms.TextInput):
         return not {name, f"{name}_id", f"{name}_pick"} & set(data)
 
 
+class PicklistField(forms.ModelChoiceField):
+    """One value of a picklist. What the record holds already, `held`, needs no looking up."""
+
+    held = None
+
+    def to_python(self, value):
+        return self.held if self.held is not None and str(value) == str(self.held.pk) else super().to_python(value)
+
+
 class PickerField(forms.Field):
     """
     One record, chosen by typing its name. Cleans to the record, or None.

@@ -13,7 +13,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from crm import shown
-from crm.fields import PickerField
+from crm.fields import PickerField, PicklistField
 from crm.names import Picklist
 from crm.once import once
 from crm.verbs import Refused, Stale
@@ -60,6 +60,8 @@ class _Asked:
             elif isinstance(field, forms.ModelChoiceField) and issubclass(field.queryset.model, Picklist):
                 field.queryset = field.queryset.filter(Q(active=True) | Q(pk=getattr(instance, f"{name}_id", None)))
                 field.empty_label = field.empty_label and ""
+                if isinstance(field, PicklistField) and instance is not None:
+                    field.held = instance._state.fields_cache.get(name)
 
     def does(self, verb, **values):
         """

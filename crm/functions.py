@@ -63,9 +63,12 @@ class AsciiLower(Transform):
 
 @AsciiLower.register_lookup
 class AsciiLowerContains(Contains):
-    """Whether a text holds one that is small already."""
+    """
+    Whether a text holds one that is small already. The text need not be made small where that one has no Latin letter;
+    nor for SQLite, whose LIKE takes them in either case.
+    """
 
-    def as_sqlite(self, compiler, connection):
-        """SQLite's LIKE takes Latin letters in either case, and need not be shown small ones."""
+    def as_sql(self, compiler, connection):
         [text] = self.lhs.get_source_expressions()
-        return Contains(text, self.rhs).as_sql(compiler, connection)
+        spared = connection.vendor == "sqlite" or not set(string.ascii_lowercase).intersection(self.rhs)
+        return Contains(text, self.rhs).as_sql(compiler, connection) if spared else super().as_sql(compiler, connection)

@@ -59,18 +59,26 @@ def locked(record, *along):
     This will read `record` again, with the relations `along`, and keep it from being changed by others until the
     transaction ends. Raises Gone.
 
-    What is read along is not in the query that locks: on PostgreSQL, one that had to wait would look for the new row
+    A related record that was read with `record` is that of the new one too, if it is still related: it is not locked
+    anyway. The others are not in the query that locks: on PostgreSQL, one that had to wait would look for the new row
     among the old ones of the other tables, and lose it. On SQLite the transaction has locked all there is.
     """
     rows = type(record)._base_manager.filter(pk=record.pk).order_by()
+    known = record._state.fields_cache
+    joined = [name for name in along if name not in known]  # "stage__pipeline" is, whatever of "stage" is known
     try:
-        if along and connection.features.has_select_for_update:
+        if joined and connection.features.has_select_for_update:
             rows.select_for_update().values_list("pk").get()
         else:
             rows = rows.select_for_update(of=("self",))
-        return rows.select_related(*along).get() if along else rows.get()
+        it = rows.select_related(*joined).get() if joined else rows.get()
     except ObjectDoesNotExist as error:
         raise Gone() from error
+    for name in {*along}.intersection(known).difference(it._state.fields_cache):
+        field = it._meta.get_field(name)
+        if getattr(it, field.attname) == getattr(record, field.attname):
+            field.set_cached_value(it, known[name])
+    return it
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from django.utils.translation import pgettext
 
 from approvals.models import Act, Approval
 from crm import shown
-from crm.fields import AmountField, DayField, narrow
+from crm.fields import AmountField, DayField, PicklistField, narrow
 from crm.forms import Form, RecordForm
 from crm.models import User
 from crm.moments import organisation_today
@@ -174,7 +174,7 @@ class OpportunityForm(Asking, RecordForm):
     customer = CustomerPicker(label=_("Customer"), required=False)
     amount = AmountField(label=_("Amount"), required=False)
     expected_close_on = DayField(label=_("Expected close date"), required=False)
-    stage = forms.ModelChoiceField(Stage.objects.none(), label=_("Stage"), required=False, empty_label=None)
+    stage = PicklistField(Stage.objects.none(), label=_("Stage"), required=False, empty_label=None)
     probability = PercentField(
         label=_("Probability"), required=False, help_text=_("From the stage, until you change it.")
     )
@@ -197,6 +197,7 @@ class OpportunityForm(Asking, RecordForm):
             "name", "customer", "business_type", "source", "amount", "expected_close_on", "stage", "probability",
             "owner", "description",
         )  # fmt: skip
+        field_classes = {"business_type": PicklistField, "source": PicklistField}
 
     def __init__(self, data=None, *, user, instance=None, **kwargs):
         super().__init__(data, user=user, instance=instance or Opportunity(owner=user), **kwargs)

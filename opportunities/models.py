@@ -48,7 +48,7 @@ class OpportunityQuerySet(Guarded):
     """The vocabulary of opportunities."""
 
     def mentions(self, word):
-        found = super().mentions(word) | Q(customer__in=Customer.objects.filter(Customer.objects.mentions(word)))
+        found = Q(customer__in=Customer.objects.filter(Customer.objects.mentions(word))) | super().mentions(word)
         return found | Q(number__ascii_lower__contains=ascii_lower(word)) if word.isascii() else found
 
     def columns(self, reason, user):

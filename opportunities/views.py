@@ -43,7 +43,7 @@ JOINS = (
 
 
 # What the form reads of an opportunity that it changes; the verbs read for themselves what they need.
-FORM_JOINS = ("customer", "stage", "owner")
+FORM_JOINS = ("customer", "business_type", "source", "stage", "owner", "department")
 
 
 def _fetch(request, verb, pk, to_act=()):
