@@ -9,6 +9,7 @@ from django.db.models import Count, Window
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.functional import cached_property
+from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -402,9 +403,8 @@ class Page:
         planned = next((one for one in self.follow_ups if one.done_at is None), None)
         if planned is None:
             return Figure(_("Next step"), _("none planned"))
-        return Figure(
-            _("Next step"), planned.content.splitlines()[0][:40], shown.moment(planned.at), planned.at < timezone.now()
-        )
+        what = Truncator(planned.content.splitlines()[0]).chars(40)
+        return Figure(_("Next step"), what, shown.moment(planned.at), planned.at < timezone.now())
 
     # Its way
 
