@@ -81,8 +81,10 @@ def _count(rows):
 
 def _opportunities(user):
     """This will give the first of one's own and of those that others share, in the product's order."""
-    rows = Opportunity.objects.select_related("customer", "owner__department", "stage__pipeline").in_order()
-    mine, shared = (list(_counted(found)[:FEW]) for found in (rows.owned_by(user), rows.shared_with(user)))
+    rows = Opportunity.objects.in_order()
+    mine = rows.owned_by(user).select_related("customer", "stage__pipeline")
+    shared = rows.shared_with(user).select_related("owner__department", "stage__pipeline")
+    mine, shared = (list(_counted(found)[:FEW]) for found in (mine, shared))
     prefetch_related_objects([*mine, *shared], "stage__pipeline__stages")
     return mine, shared
 
