@@ -169,9 +169,10 @@ class Text(Field):
     operators = ("is", "is_not", "contains", "starts", "empty", "not_empty")
 
     def clean_one(self, op, value):
-        if not isinstance(value, str) or not value or len(value) > 200 or not is_storable(value):
+        text = value.strip() if isinstance(value, str) else ""  # as an address brings it, and a form keeps it
+        if not text or len(text) > 200 or not is_storable(text):
             raise self.wrong(value)
-        return value
+        return text
 
     def meaning(self, op, value, asked):
         if op == "empty":

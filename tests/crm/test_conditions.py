@@ -215,6 +215,11 @@ def fits_an_address(leaf):
     return leaf["op"] != "between" and len(set(several)) == len(several) > 1
 
 
+def test_spaces_around_a_text_say_nothing():
+    leaf = {"field": "name", "op": "contains", "value": "Cloud"}
+    assert Conditions(leaf | {"value": " Cloud\u3000"}, Opportunity).tree == leaf
+
+
 # What each operator means
 
 
