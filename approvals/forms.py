@@ -92,6 +92,7 @@ class DecisionForm(SeenForm):
     comment = forms.CharField(
         label=_("Comment"),
         required=False,
+        max_length=5000,
         help_text=_("Required when you return it."),
         widget=forms.Textarea(attrs={"rows": 3}),
     )
@@ -168,7 +169,9 @@ class ResubmissionForm(SeenForm):
     """A returned report, put before an approver again."""
 
     approver = ApproverField(label=_("Approver"))
-    comment = forms.CharField(label=_("Comment"), required=False, widget=forms.Textarea(attrs={"rows": 3}))
+    comment = forms.CharField(
+        label=_("Comment"), required=False, max_length=5000, widget=forms.Textarea(attrs={"rows": 3})
+    )
 
     def __init__(self, *args, plan, **kwargs):
         super().__init__(*args, **kwargs)

@@ -91,7 +91,7 @@ class AmountField(forms.Field):
         "invalid": _("Write a number: 450000, 450,000 or 45万."),
         "places": _("Write at most two decimals."),
         "negative": _("An amount is not below zero."),
-        "digits": _("That is too large. Write at most 14 digits before the point."),
+        "digits": _("That is too large. Write at most 12 digits before the point."),
     }
 
     def __init__(self, *, currency=None, **kwargs):

@@ -9,7 +9,8 @@ from django.utils.translation import gettext_lazy as _
 
 from crm.moments import organisation_today
 
-LARGEST = Decimal("99999999999999.99")
+# One of the databases keeps a decimal as a float, exact to 15 digits, and sums of cents must stay within 64 bits.
+LARGEST = Decimal("999999999999.99")
 
 
 def base_currency():

@@ -60,11 +60,12 @@ def locked(record, *along):
     transaction ends. Raises Gone.
 
     A related record that was read with `record` is that of the new one too, if it is still related: it is not locked
-    anyway. The others are not in the query that locks: on PostgreSQL, one that had to wait would look for the new row
-    among the old ones of the other tables, and lose it. On SQLite the transaction has locked all there is.
+    anyway. A department is read again, since whoever moves one moves the records in it. What is read again is not in
+    the query that locks: on PostgreSQL, one that had to wait would look for the new row among the old ones of the
+    other tables, and lose it. On SQLite the transaction has locked all there is.
     """
     rows = type(record)._base_manager.filter(pk=record.pk).order_by()
-    known = record._state.fields_cache
+    known = {name: one for name, one in record._state.fields_cache.items() if name != "department"}
     joined = [name for name in along if name not in known]  # "stage__pipeline" is, whatever of "stage" is known
     try:
         if joined and connection.features.has_select_for_update:

@@ -126,6 +126,8 @@ class Entry(models.Model):
             draft.begin()
             if draft.stage.kind != Stage.Kind.OPEN:
                 raise Refused(_("A new opportunity starts in an open stage."), field="stage")
+            if not draft.stage.active:
+                raise Refused(_("This stage is no longer used. Choose another."), field="stage")
         cls._enter(drafts, by=by)
         Event.objects.bulk_create(draft.event("created", by=by) for draft in drafts)
         Movement.objects.bulk_create(draft.movement() for draft in drafts)

@@ -185,6 +185,7 @@ class FollowUp(Recorded):
                     _("What is planned lies ahead. Choose a later moment, or tick it off with Done."), field="at"
                 )
             if changes := it.changes():
+                changes.pop("contact", None)  # who sees the history need not see the customer's people
                 it.version += 1
                 it.save()
                 kind = "follow_up_done" if done else "follow_up_changed"

@@ -5,7 +5,7 @@ from collections import namedtuple
 from django import forms
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import prefetch_related_objects
+from django.db.models import Q, prefetch_related_objects
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
@@ -214,7 +214,8 @@ class OpportunityForm(Asking, RecordForm):
 
     def _settle_fields(self):
         begun = Stage.to_begin_with() if self.is_new else self.instance.stage
-        self.fields["stage"].queryset = Stage.objects.filter(pipeline=begun.pipeline_id, kind=Stage.Kind.OPEN)
+        offered = Q(active=True) if self.is_new else Q(active=True) | Q(pk=begun.pk)
+        self.fields["stage"].queryset = Stage.objects.filter(offered, pipeline=begun.pipeline_id, kind=Stage.Kind.OPEN)
         self.fields["business_type"].empty_label = self.fields["source"].empty_label = _("Choose one")
         if self.is_new:
             self.fields["stage"].initial, self.fields["probability"].initial = begun, begun.probability

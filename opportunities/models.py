@@ -390,6 +390,8 @@ class Opportunity(Placed, Priced, Lifecycle, Entry, Recorded):
             changes = it.changes()
             if not changes:
                 return
+            if it.is_pending and task is None and it.open_task is not None and it.open_task.holder_id == by.pk:
+                raise NotAllowed(_("You can no longer decide this: an administrator puts it before somebody else."))
             if it.is_pending and task is None and it.FROZEN & changes.keys():
                 raise Refused(_("This is being approved, so it cannot be changed until it is decided."))
             if task is not None and changes.keys() - it.FROZEN - {"probability"}:
@@ -444,6 +446,8 @@ class Opportunity(Placed, Priced, Lifecycle, Entry, Recorded):
             setattr(self, name, value)
         if self.stage.kind != Stage.Kind.OPEN:
             raise Refused(_("Won and lost are reached by signing and terminating."), field="stage")
+        if not self.stage.active and self._before["stage"] != self.stage_id:
+            raise Refused(_("This stage is no longer used. Choose another."), field="stage")
         if "probability" in values:
             self.probability_typed = values["probability"] not in (None, self.stage.probability)
         self.settle()

@@ -156,6 +156,8 @@ class Page:
         """
         opportunity = self.opportunity
         if opportunity.is_pending and verb in ("change", "transfer"):
+            if verb == "change" and self.holds and not self.decides:
+                return _("You can no longer decide this: an administrator puts it before somebody else.")
             free = self.decides if verb == "change" else self.user.is_any("administrator")
             return "" if free else _("This is being approved, so it is locked until it is decided.")
         if opportunity.state not in WHEN.get(verb, State):
@@ -230,10 +232,15 @@ class Page:
 
     # Whom it waits for
 
+    @property
+    def holds(self):
+        """This will tell whether it waits for a decision of the reader."""
+        return self.task is not None and self.task.kind == Task.Kind.DECIDE and self.task.holder_id == self.user.pk
+
     @cached_property
     def decides(self):
-        """This will tell whether the reader is the one whom it waits for."""
-        return self.task is not None and self.task.kind == Task.Kind.DECIDE and self.task.holder_id == self.user.pk
+        """This will tell whether the reader is the one whom it waits for, and able to decide it."""
+        return self.holds and self.task.holder_is_able()
 
     @property
     def was_decided(self):

@@ -43,7 +43,7 @@ JOINS = (
 
 
 # What the form reads of an opportunity that it changes; the verbs read for themselves what they need.
-FORM_JOINS = ("customer", "business_type", "source", "stage", "owner", "department")
+FORM_JOINS = ("customer", "business_type", "source", "stage", "owner")
 
 
 def _fetch(request, verb, pk, to_act=()):
@@ -118,8 +118,6 @@ def edit(request, pk):
     opportunity = page.opportunity
     data = request.POST if request.method == "POST" else None
     form = OpportunityForm(data, user=request.user, instance=opportunity)
-    if data is None and opportunity.is_pending and form.task is None:
-        raise Refused(_("You can no longer decide this: an administrator puts it before somebody else."))
     if form.task is not None and form.task.approval.act != Act.REPORT:
         fields = SigningFields if form.task.approval.act == Act.SIGN else TerminatingFields
         form.asked = fields(data, user=request.user, initial=_asked_before(form.task.round.form))

@@ -117,7 +117,7 @@ class Migration(migrations.Migration):
             name='Opportunity',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('amount', models.DecimalField(blank=True, decimal_places=2, max_digits=16, null=True, validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(Decimal('99999999999999.99'))], verbose_name='amount')),
+                ('amount', models.DecimalField(blank=True, decimal_places=2, max_digits=16, null=True, validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(Decimal('999999999999.99'))], verbose_name='amount')),
                 ('currency', models.CharField(default=crm.money.base_currency, editable=False, max_length=3, verbose_name='currency')),
                 ('base_cents', models.BigIntegerField(default=0, editable=False)),
                 ('rate_on', models.DateField(editable=False, null=True)),
@@ -196,7 +196,7 @@ class Migration(migrations.Migration):
             name='Signing',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('amount', models.DecimalField(blank=True, decimal_places=2, max_digits=16, null=True, validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(Decimal('99999999999999.99'))], verbose_name='amount')),
+                ('amount', models.DecimalField(blank=True, decimal_places=2, max_digits=16, null=True, validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(Decimal('999999999999.99'))], verbose_name='amount')),
                 ('currency', models.CharField(default=crm.money.base_currency, editable=False, max_length=3, verbose_name='currency')),
                 ('base_cents', models.BigIntegerField(default=0, editable=False)),
                 ('rate_on', models.DateField(editable=False, null=True)),

@@ -4,9 +4,10 @@ from decimal import Decimal
 
 import pytest
 
+from crm.models import Role, User
 from crm.verbs import NotAllowed, Refused
 from notices.models import Event
-from opportunities.models import BusinessType, Movement, Opportunity, Source
+from opportunities.models import BusinessType, Movement, Opportunity, Source, Stage
 from tests import factories as make
 from tests.digest import nothing_changed
 from tests.opportunities.acts import address, in_state, typed, version
@@ -411,3 +412,63 @@ def test_a_changed_amount_sends_it_back_to_the_first_step(client):
         answer = send(client, opportunity, act="submit", amount="200000", approver=gm.pk)
     assert [key for key, _label in answer.context["form"]["approver"].field.widget.choices] == [str(deputy.pk)]
     assert send(client, opportunity, act="submit", amount="200000", approver=deputy.pk).status_code == 302
+
+
+def test_the_largest_amount_is_read_again_as_it_was_written_and_a_larger_one_refused(client, opportunity):
+    client.force_login(opportunity.owner)
+    assert send(client, opportunity, amount="999999999999.99").status_code == 302
+    opportunity.refresh_from_db()
+    assert (opportunity.amount, opportunity.base_cents) == (Decimal("999999999999.99"), 99999999999999)
+    assert "¥999,999,999,999.99" in client.get("/opportunities/").content.decode()
+
+    with nothing_changed():
+        send(client, opportunity, amount="1000000000000")
+
+
+def test_whoever_holds_the_task_but_can_no_longer_decide_changes_nothing(client):
+    opportunity = in_state("reporting")
+    deputy = opportunity.open_task.holder
+    client.force_login(deputy)
+    assert send(client, opportunity, amount="88000").status_code == 302
+
+    deputy.roles.set(Role.objects.filter(key="rep"))
+    opportunity.refresh_from_db()
+    with nothing_changed():
+        answer = send(client, opportunity, description="As I like it.", probability="77")
+        assert "You can no longer decide this" in answer.content.decode()
+        with pytest.raises(NotAllowed):
+            opportunity.change(by=User.objects.get(pk=deputy.pk), description="As I like it.")
+
+
+def test_a_retired_stage_is_kept_but_not_chosen_anew(client, opportunity):
+    kept, other = opportunity.stage, make.stage("proposal")
+    Stage.objects.filter(pk__in=[kept.pk, other.pk]).update(active=False)
+    other.refresh_from_db()
+    client.force_login(opportunity.owner)
+    offered = [
+        str(key) for key, _label in client.get(address(opportunity, "edit")).context["form"].fields["stage"].choices
+    ]
+    assert str(kept.pk) in offered
+    assert str(other.pk) not in offered
+    assert send(client, opportunity, description="With its stage.").status_code == 302
+
+    opportunity.refresh_from_db()
+    with nothing_changed():
+        send(client, opportunity, stage=other.pk)
+        with pytest.raises(Refused):
+            opportunity.change(by=opportunity.owner, stage=other)
+        with pytest.raises(Refused):
+            Opportunity(name="New", customer=opportunity.customer, stage=other).create(by=opportunity.owner)
+
+
+def test_a_request_is_placed_where_its_department_stands_now():
+    opportunity = in_state("active")
+    read_before = Opportunity.objects.select_related("owner", "department").get(pk=opportunity.pk)
+    deputy = make.approver(opportunity)
+    city = opportunity.department
+    city.parent = make.department("shandong")
+    city.save()
+
+    make.sign(read_before, approver=deputy)
+
+    assert read_before.open_task.approval.province == make.department("shandong")

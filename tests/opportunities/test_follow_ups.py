@@ -526,3 +526,19 @@ def test_fifty_cost_no_more_queries_than_one(client, rep, kind):
             assert client.get(f"/{kind}/{pk}/follow-ups/").status_code == 200
         costs.append(len(queries))
     assert costs[1] == costs[2] <= 10
+
+
+def test_the_history_names_no_contact_to_those_who_see_the_opportunity_alone(client):
+    opportunity = make.opportunity(state="active")
+    first, second = (make.contact(opportunity.customer, name=name) for name in ("Ding Yan", "Meng Jie"))
+    follow_up = make.follow_up(opportunity, contact=first)
+    follow_up.change(by=opportunity.owner, contact=second, content="Called twice.")
+    guest = make.user(at="jinan")
+    opportunity.share(by=opportunity.owner, people=[guest])
+
+    client.force_login(guest)
+    for page in ("", "history/", "follow-ups/"):
+        html = client.get(f"/opportunities/{opportunity.pk}/{page}").content.decode()
+        assert "Called twice." in html
+        assert "Ding Yan" not in html
+        assert "Meng Jie" not in html
