@@ -164,9 +164,10 @@ class Listing:
         after).
         """
         descending = self.sort.startswith("-") != (self.place.side == "before")
-        main, *others = self._branches or [None]
-        branches = [] if main is None else [self._main(main, descending)]
-        branches += [self._ordered(other, descending, indexed=False) for other in others]
+        branches = [
+            self._ordered(branch, descending, indexed=False) if number else self._main(branch, descending)
+            for number, branch in enumerate(self._branches)
+        ]
         wanted = self.size + 1
         keys = self._merged(branches, 0 if self.place.side else (self.place.number - 1) * self.size, wanted, descending)
         more = len(keys) == wanted
