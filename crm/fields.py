@@ -68,6 +68,12 @@ def read_moment(text):
     return datetime.combine(read_day(found["day"]), time(int(found["hour"]), int(found["minute"])))
 
 
+def on_one_line(value):
+    """This will refuse a text of several lines: browsers send none from a field of one, but others may."""
+    if isinstance(value, str) and len(value.splitlines()) > 1:
+        raise ValidationError(_("Write this on one line."), code="lines")
+
+
 # ── Amounts, days, moments, time zones ───────────────────────────────────────────────────────────────────────────────
 
 

@@ -13,7 +13,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from crm import shown
-from crm.fields import PickerField, PicklistField
+from crm.fields import PickerField, PicklistField, on_one_line
 from crm.names import Picklist
 from crm.once import once
 from crm.verbs import Refused, Stale
@@ -52,6 +52,8 @@ class _Asked:
             field.error_messages["required"] = (
                 _("Choose one.") if isinstance(field, forms.ChoiceField) else _("Fill this in.")
             )
+            if isinstance(field.widget, forms.TextInput):
+                field.validators.append(on_one_line)
             instance = getattr(self, "instance", None)
             if isinstance(field, PickerField):
                 field.user = user

@@ -3,11 +3,11 @@
 from django.conf import settings
 from django.contrib.contenttypes.fields import GenericForeignKey
 from django.contrib.contenttypes.models import ContentType
-from django.db import models, transaction
+from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from crm.verbs import Refused
+from crm.verbs import Refused, whole
 
 
 class Once(models.Model):
@@ -30,7 +30,7 @@ class Once(models.Model):
         return str(self.key)
 
 
-@transaction.atomic
+@whole()
 def once(key, *, by, make):
     """
     This will give the record that `make()` makes and gives; or, where `by` sent the form of that key before, what

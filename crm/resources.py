@@ -26,6 +26,7 @@ An app's `imports.py` holds its resources and is found by itself:
 import re
 from collections import namedtuple
 
+from django import forms
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db.models import Q
@@ -101,6 +102,8 @@ class Cell(Widget):
         return read
 
     def read(self, text):
+        if isinstance(self.field.widget, forms.TextInput):
+            text = " ".join(text.splitlines())  # people break long names in a sheet
         value = self.field.clean(text)
         if self.model_field is not None and value not in EMPTY:
             self.model_field.run_validators(value)

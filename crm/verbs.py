@@ -6,10 +6,12 @@ again.
 from contextlib import contextmanager
 
 from django.core.exceptions import ObjectDoesNotExist
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 from django.utils.translation import gettext_lazy as _
 
 from crm import permissions
+
+FOREIGN_KEY = "23503"  # how PostgreSQL, in its SQLSTATE, says that a row names one that is not there
 
 
 class Refused(Exception):
@@ -54,6 +56,29 @@ class Gone(Refused):
         super().__init__(_("This was deleted after you opened it."))
 
 
+class Crossed(Refused):
+    """Of two acts at the same moment, one deleted what the other chose."""
+
+    def __init__(self):
+        super().__init__(_("At the same moment somebody deleted or chose something that this is about. Choose again."))
+
+
+@contextmanager
+def whole():
+    """
+    This will hold all that is done in it in one transaction, or nothing of it. Raises Crossed where a record that it
+    names was deleted meanwhile, or one that it deletes was chosen: databases tell that at the end.
+    """
+    try:
+        with transaction.atomic():
+            yield
+    except IntegrityError as error:
+        told = error.__cause__
+        if getattr(told, "sqlstate", None) == FOREIGN_KEY or "FOREIGN KEY" in str(told):
+            raise Crossed() from error
+        raise
+
+
 def locked(record, *along):
     """
     This will read `record` again, with the relations `along`, and keep it from being changed by others until the
@@ -89,9 +114,9 @@ def acting(by, verb, record, *, seen=None, along=()):
 
     A verb that worked on the instance that a page read would write old values over newer ones and approve an amount
     that nobody saw. `seen` is the version that the person had before them; `along` names the relations that the verb
-    reads. Raises Gone, NotAllowed, Stale. Afterwards `record` shows what was done.
+    reads. Raises Gone, NotAllowed, Stale, Crossed. Afterwards `record` shows what was done.
     """
-    with transaction.atomic():
+    with whole():
         it = locked(record, *along)
         if not permissions.permits_now(by, verb, it):
             raise NotAllowed()

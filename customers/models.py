@@ -2,7 +2,7 @@
 
 from django.conf import settings
 from django.core.validators import RegexValidator, URLValidator
-from django.db import models, transaction
+from django.db import models
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext, ngettext
@@ -13,7 +13,7 @@ from crm.models import Audit, Placed
 from crm.names import Picklist
 from crm.pinyin import sort_key
 from crm.querysets import Guarded
-from crm.verbs import Gone, NotAllowed, Refused, acting
+from crm.verbs import Gone, NotAllowed, Refused, acting, whole
 from notices.models import Event, Message, Recorded, describe
 
 WEB = URLValidator(["http", "https"], message=_("Write an address that begins with http:// or https://."))
@@ -147,7 +147,7 @@ class Customer(Placed, Recorded):
         self.create_all([self], by=by)
 
     @classmethod
-    @transaction.atomic
+    @whole()
     def create_all(cls, customers, *, by):
         """This will enter all of `customers`, each as `create` does, or none. Raises NotAllowed."""
         if not permissions.allows(by, "create"):
@@ -303,7 +303,7 @@ class Contact(Placed, Recorded):
         self.create_all([self], by=by)
 
     @classmethod
-    @transaction.atomic
+    @whole()
     def create_all(cls, contacts, *, by):
         """This will enter all of `contacts`, each as `create` does, or none. Raises as that."""
         wanted = {contact.customer_id for contact in contacts}

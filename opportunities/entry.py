@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from crm import permissions
 from crm.models import NumberSequence, User
 from crm.moments import organisation_today
-from crm.verbs import NotAllowed, Refused
+from crm.verbs import NotAllowed, Refused, whole
 from customers.models import Customer
 from notices.models import Event, Message, describe
 from opportunities.lifecycle import State
@@ -106,7 +106,7 @@ class Entry(models.Model):
         self.create_all([self], by=by)
 
     @classmethod
-    @transaction.atomic
+    @whole()
     def create_all(cls, drafts, *, by, told=True):
         """
         This will enter all of `drafts`, each as `create` does, or none. Unless not `told`, their owners hear

@@ -1,14 +1,14 @@
 """Calls, visits, meetings: planned, done, and what comes next."""
 
 from django.conf import settings
-from django.db import models, transaction
+from django.db import models
 from django.db.models import Count, Exists, F, OuterRef, Q, Window
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from crm import permissions
 from crm.querysets import Guarded
-from crm.verbs import NotAllowed, Refused, acting, locked
+from crm.verbs import NotAllowed, Refused, acting, locked, whole
 from customers.models import Contact, Customer
 from notices.models import Recorded, describe
 from opportunities.picklists import FollowUpKind
@@ -138,7 +138,7 @@ class FollowUp(Recorded):
     def is_late(self):
         return self.done_at is None and self.at < timezone.now()
 
-    @transaction.atomic
+    @whole()
     def add(self, *, by, next_at=None, next_content=""):
         """
         This will add the follow-up: done where its moment has come, planned where it lies ahead; and plan the next
@@ -159,7 +159,7 @@ class FollowUp(Recorded):
         self._plan_next(by, next_at, next_content)
         self._touch()
 
-    @transaction.atomic
+    @whole()
     def change(self, *, by, seen=None, next_at=None, next_content="", done=False, **values):
         """
         This will change the follow-up, tick it off where `done`, and plan the next one where `next_at` is given. Raises
@@ -193,7 +193,7 @@ class FollowUp(Recorded):
             it._plan_next(by, next_at, next_content)
             it._touch()
 
-    @transaction.atomic
+    @whole()
     def delete_(self, *, by, seen=None):
         """This will delete the follow-up; the record's history keeps what it said. Raises NotAllowed, Stale, Gone."""
         about = locked(self.about)

@@ -4,7 +4,6 @@ from collections import namedtuple
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.db import transaction
 from django.db.models import Q, prefetch_related_objects
 from django.urls import reverse
 from django.utils.html import format_html
@@ -18,7 +17,7 @@ from crm.forms import Form, RecordForm
 from crm.models import User
 from crm.moments import organisation_today
 from crm.pickers import DepartmentPicker, PersonPicker
-from crm.verbs import Refused
+from crm.verbs import Refused, whole
 from customers.pickers import ContactPicker, CustomerPicker
 from opportunities.entry import chargeable
 from opportunities.models import LostReason, Opportunity, Stage, State
@@ -312,7 +311,7 @@ class OpportunityForm(Asking, RecordForm):
         if self.submitting and self.asked is None and not self.opportunity.would_change(**typed):
             self._submit(seen=seen)
             return
-        with transaction.atomic():
+        with whole():
             self.instance.change(by=by, seen=seen, **typed)
             if self.asked is not None:
                 self.instance.amend(by=by, **self.asked.values())

@@ -12,7 +12,7 @@ from opportunities.entry import Past, chargeable
 from opportunities.forms import OpportunityForm
 from opportunities.lifecycle import State
 from opportunities.models import Opportunity
-from opportunities.picklists import LostReason, Pipeline, Stage
+from opportunities.picklists import LostReason, Stage
 from opportunities.signings import Signing
 
 
@@ -37,11 +37,11 @@ class _Opportunities(Telling):
     def columns(self):
         fields = OpportunityForm({}, user=self.user).fields
         reference = Opportunity._meta.get_field("reference")
-        self.pipeline = Pipeline.objects.filter(active=True).first()
-        stages = list(self.stages().select_related("pipeline"))
+        self.first_stage = Stage.to_begin_with()
+        self.pipeline = self.first_stage.pipeline
+        stages = list(self.stages())
         for stage in stages:
-            stage.pipeline = self.pipeline  # one for all, which remembers its own first and last stages
-        self.first_stage = next(stage for stage in stages if stage.kind == Stage.Kind.OPEN and stage.active)
+            stage.pipeline = self.pipeline  # one for all, which remembers its own last stages
         customers = Record(Customer.objects.visible_to(self.user), "name")
         people = Person(chargeable(self.user))
         return [

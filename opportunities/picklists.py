@@ -10,6 +10,7 @@ from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
 from crm.names import Picklist
+from crm.verbs import Refused
 
 
 class BusinessType(Picklist):
@@ -60,7 +61,10 @@ class FollowUpKind(Picklist):
 
 
 class Pipeline(Picklist):
-    """A way that opportunities go, in stages."""
+    """
+    A way that opportunities go, in stages. Asking for one that an administrator has not made, or retired, raises
+    Refused.
+    """
 
     class Meta(Picklist.Meta):
         verbose_name = _("pipeline")
@@ -68,15 +72,22 @@ class Pipeline(Picklist):
 
     @property
     def first_stage(self):
-        return self.stages.filter(kind=Stage.Kind.OPEN, active=True).first()
+        return _first(self.stages.filter(kind=Stage.Kind.OPEN, active=True))
 
     @cached_property
     def won_stage(self):
-        return self.stages.filter(kind=Stage.Kind.WON).first()
+        return _first(self.stages.filter(kind=Stage.Kind.WON))
 
     @cached_property
     def lost_stage(self):
-        return self.stages.filter(kind=Stage.Kind.LOST).first()
+        return _first(self.stages.filter(kind=Stage.Kind.LOST))
+
+
+def _first(stages):
+    stage = stages.first()
+    if stage is None:
+        raise Refused(_("The pipeline has no stage for this. An administrator can add one."))
+    return stage
 
 
 class Stage(Picklist):
@@ -109,9 +120,12 @@ class Stage(Picklist):
 
     @classmethod
     def to_begin_with(cls):
-        """This will give the stage that a new opportunity begins in: the first open one of the first pipeline."""
+        """
+        This will give the stage that a new opportunity begins in: the first open one of the first pipeline. Raises
+        Refused where there is none.
+        """
         active = cls.objects.filter(kind=cls.Kind.OPEN, active=True, pipeline__active=True)
-        return active.order_by("pipeline__order", "pipeline__key", "order", "key").first()
+        return _first(active.order_by("pipeline__order", "pipeline__key", "order", "key"))
 
     @property
     def position(self):

@@ -9,9 +9,11 @@ from django.test import Client
 
 from approvals.models import Approval
 from crm.verbs import Refused
+from customers.models import Customer
 from notices.models import Event
 from opportunities.models import Movement, Opportunity
 from tests import factories as make
+from tests.digest import nothing_changed
 from tests.opportunities.acts import ACTS, address, typed
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -177,3 +179,38 @@ def test_an_amount_changed_at_the_moment_of_a_move_is_kept():
     assert (opportunity.amount, opportunity.stage.key) == (999, "proposal")
     last = Movement.objects.filter(opportunity=opportunity).latest("pk")
     assert (last.base_cents, last.stage.key, last.probability) == (99900, "proposal", 60)
+
+
+@pytest.mark.parametrize("_time", range(5))
+def test_a_customer_chosen_while_somebody_deletes_it_is_either_chosen_or_deleted(_time):
+    opportunity = make.opportunity(make.user())
+    customer = make.customer(opportunity.owner)
+    chooser, deleter = signed_in(opportunity.owner), signed_in(opportunity.owner)
+    chosen = typed(opportunity, customer=customer.name, customer_id=customer.pk)
+
+    answers = at_once(
+        lambda: chooser.post(address(opportunity, "edit"), chosen),
+        lambda: deleter.post(f"/customers/{customer.pk}/delete/", {"version": customer.version}),
+    )
+
+    opportunity.refresh_from_db()
+    there = Customer.objects.filter(pk=customer.pk).exists()
+    assert (opportunity.customer_id == customer.pk) == there
+    assert max(answer.status_code for answer in answers) < 500
+
+
+def test_what_was_deleted_between_reading_and_choosing_is_refused_and_nothing_is_changed():
+    opportunity = make.opportunity(make.user())
+    customer, contact = make.customer(opportunity.owner), make.contact(opportunity.customer)
+    for one in (customer, contact):
+        type(one).objects.get(pk=one.pk).delete_(by=opportunity.owner)
+    draft = Opportunity(name="Harbour cranes", customer=customer)
+
+    with nothing_changed():
+        for choose in (
+            lambda: opportunity.change(by=opportunity.owner, customer=customer),
+            lambda: opportunity.add_contact(by=opportunity.owner, contact=contact),
+            lambda: draft.create(by=opportunity.owner),
+        ):
+            with pytest.raises(Refused, match="Choose again"):
+                choose()

@@ -10,7 +10,8 @@ from crm.moments import organisation_month, organisation_today
 from crm.verbs import Refused
 from customers.models import Customer
 from notices.models import Delivery, Event, Message
-from opportunities.models import LostReason, Movement, Signing
+from opportunities.models import LostReason, Movement, Opportunity, Signing
+from opportunities.picklists import Pipeline, Stage
 from tests import factories as make
 from tests.digest import nothing_changed
 from tests.opportunities.acts import ACTS, address, in_state, version
@@ -109,6 +110,25 @@ def test_a_granted_signing_closes_it_as_won_and_makes_the_customer_a_trading_one
     assert opportunity.customer.__class__.objects.get(pk=opportunity.customer_id).status == Customer.Status.TRADING
     assert Movement.objects.filter(opportunity=opportunity).latest("pk").probability == 100
     assert Message.objects.filter(to=opportunity.owner, kind="granted").count() == 2
+
+
+@pytest.mark.parametrize(("page", "kind"), [("sign", "won"), ("terminate", "lost")])
+def test_where_the_pipeline_has_no_last_stage_it_is_refused_until_an_administrator_adds_one(
+    client, opportunity, page, kind
+):
+    pipeline = Pipeline.objects.create(key="tenders", names={"en": "Tenders"})
+    first = Stage.objects.create(key="heard-of", names={"en": "Heard of"}, pipeline=pipeline, probability=20)
+    Opportunity.objects.filter(pk=opportunity.pk).update(stage=first)
+    opportunity.refresh_from_db()
+
+    with nothing_changed():
+        answer = send(client, opportunity, page)
+    assert (answer.status_code, errors(answer)) == (409, ["__all__"])
+
+    Stage.objects.create(
+        key="the-end", names={"en": "The end"}, pipeline=pipeline, kind=kind, probability=100 if kind == "won" else 0
+    )
+    assert send(client, opportunity, page).status_code == 302
 
 
 def test_one_who_could_decide_is_not_asked_for_ones_own(client):

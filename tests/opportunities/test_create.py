@@ -8,7 +8,7 @@ import pytest
 
 from approvals.models import Approval, Route
 from notices.models import Delivery, Event, Message
-from opportunities.models import BusinessType, Movement, Opportunity, Source
+from opportunities.models import BusinessType, Movement, Opportunity, Source, Stage
 from tests import factories as make
 from tests.digest import nothing_changed
 
@@ -131,7 +131,7 @@ def test_the_probability_follows_the_stage_until_it_is_changed(client, rep, stag
 
 
 BAD = {
-    "name": ["", " ", "\0", "x" * 201],
+    "name": ["", " ", "\0", "x" * 201, "Pumps\r\nBcc: all@example.org", "Pumps\u2028two"],
     "amount": ["about 45万", "NaN", "Infinity", "1e1000", "-1", "1.234", "9" * 10**6, "100000000000000"],
     "expected_close_on": ["0000-00-00", "2024-02-30", "9999-12-31", "31/01/2030", "\0"],
     "probability": ["0", "100", "-5", "NaN", "1.5", "twenty", "9" * 10**6, "\0"],
@@ -166,6 +166,14 @@ def test_a_retired_value_is_not_offered(client, rep):
     page = client.get(NEW).content.decode()
     assert "5G private network" not in page
     assert "Data centre" in page
+
+
+def test_where_every_open_stage_is_retired_it_says_what_is_missing(client, rep):
+    Stage.objects.filter(kind="open").update(active=False)
+    with nothing_changed():
+        answers = [client.get(NEW), client.post(NEW, {"name": "A", "act": "save"})]
+    assert [answer.status_code for answer in answers] == [409, 409]
+    assert "The pipeline has no stage for this." in answers[0].content.decode()
 
 
 def test_the_same_form_sent_again_leads_to_the_same_opportunity(client, rep):

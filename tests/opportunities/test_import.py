@@ -42,6 +42,11 @@ def manager():
     return make.user("fang", "opportunity_manager", at="head-office")
 
 
+def test_a_name_that_somebody_broke_into_lines_comes_in_on_one(rep):
+    imported(signed_in(rep), "opportunities", b'name\n"Harbour\ncranes"\n')
+    assert Opportunity.objects.get().name == "Harbour cranes"
+
+
 def test_each_row_becomes_a_draft_of_whoever_imports_it(rep):
     customer = make.customer(rep, name="石家庄市第一医院")
     content = "商机名称,客户,业务类型,金额,预计签约日期,备注2\n".encode("gb18030")
