@@ -281,16 +281,18 @@ class Approval(Lifecycle, About, AtDepartment):
     # Verbs, called by the record's own inside their transaction
 
     @classmethod
-    def ask(cls, about, act, *, by, approver, form=None, comment=""):
+    def ask(cls, about, act, *, by, approver, form=None, comment="", anew=False):
         """
         This will ask `approver` for `act`: a new approval, or the next round of a returned one; it gives the round.
-        `form` is what was asked for, kept until it is granted (JSON). Raises Refused, with field "approver" where that
-        choice is not in the route.
+        `form` is what was asked for, kept until it is granted (JSON). Who knows that no approval of the record is
+        unfinished says `anew`, and none is looked for. Raises Refused, with field "approver" where that choice is not
+        in the route.
         """
-        approval, last = cls._unfinished_of(about), None
+        approval, last = None if anew else cls._unfinished_of(about), None
         plan = cls._plan(about, act, approval, by=by)
         if approver not in plan.candidates:
             raise Refused(_("This approver is not in the route. Choose one of those listed."), field="approver")
+        approver = plan.candidates[plan.candidates.index(approver)]  # read with the department
         if approval is None:
             approval = cls(about=about, act=act)
         elif approval.state != cls.State.RETURNED:

@@ -486,10 +486,11 @@ class Opportunity(Placed, Priced, Lifecycle, Entry, Recorded):
         Incomplete, Refused where the state or the route says no.
         """
         with acting(by, "report", self, seen=seen, along=self.APPROVAL_JOINS) as it:
+            anew = it.state == State.DRAFT
             _try(it._report)
             if missing := it.missing():
                 raise Incomplete(missing)
-            asked = Approval.ask(it, Act.REPORT, by=by, approver=approver, comment=comment)
+            asked = Approval.ask(it, Act.REPORT, by=by, approver=approver, comment=comment, anew=anew)
             kind = "reported" if asked.number == 1 else "resubmitted"
             it.record(kind, by=by, act=Act.REPORT, to=describe(approver), comment=comment)
 
