@@ -41,7 +41,7 @@ MEMORY, SECONDS, WRITTEN, PATIENCE = (
     60,
 )  # what reading a file may take: bytes, CPU, bytes, seconds
 FIRST_CHUNK, SMALLEST, LARGEST = 200, 20, 2000  # rows
-CHUNK_TAKES = 0.15  # seconds; so long, at most a little longer, do others wait for the lock
+CHUNK_TAKES = 0.3  # seconds; so long, at most a little longer, do others wait for the lock
 SHOWN = 5  # rows shown of what will come in
 COUNTS = ("new", "there", "refused")
 

@@ -6,6 +6,7 @@ from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
 from approvals.models import Task
+from crm import help as help_pages
 from crm.models import User
 from crm.permissions import allows
 from notices.models import Message
@@ -105,6 +106,10 @@ class Frame:
     @property
     def search_url(self):
         return _address("search")
+
+    @property
+    def help_url(self):
+        return help_pages.address(self.request.path)
 
     @property
     def where(self):

@@ -52,6 +52,7 @@ TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)  # how many proxies of o
 
 DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'pursuit.sqlite3'}")}
 CACHES = {"default": env.cache_url("CACHE_URL", default="dbcache://cache_entries")}  # the table comes with migrate
+SUPPORT_CONTACT = env.str("SUPPORT_CONTACT", default="")  # on the help pages: an address, a number, a sentence
 vars().update(env.email_url("EMAIL_URL", default="consolemail://"))
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Pursuit <pursuit@localhost>")
 MEDIA_ROOT = Path(env.str("MEDIA_ROOT", default=str(VAR_DIR / "media")))

@@ -6,6 +6,7 @@ from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
 from crm import dashboard, profile, sign_in
+from crm import help as help_pages
 from crm.pickers import DepartmentPicker, PersonPicker
 
 handler429 = "crm.sign_in.too_many"
@@ -29,6 +30,8 @@ urlpatterns = [
         account.password_reset_from_key_done,
         name="account_reset_password_from_key_done",
     ),
+    path("help/", help_pages.index, name="help"),
+    path("help/<slug:area>/", help_pages.on, name="help_on"),
     path("profile/", profile.profile, name="profile"),
     path("language/", profile.set_language, name="set_language"),
     path("appearance/", profile.set_theme, name="set_theme"),

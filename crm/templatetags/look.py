@@ -5,6 +5,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import ngettext, pgettext
 
+from crm import help as help_pages
 from crm import shown
 
 register = template.Library()
@@ -21,6 +22,7 @@ register.filter("month_name", shown.month_name)
 register.filter("ordinal", shown.ordinal)
 register.filter("dial", shown.dial)
 register.filter("site", shown.site)
+register.filter("in_words", help_pages.in_words)
 
 
 def _time(value, text):
