@@ -269,7 +269,7 @@ class Approval(Lifecycle, About, AtDepartment):
 
     @staticmethod
     def _from(step):
-        return step.version.steps.filter(order__gte=step.order).prefetch_related("roles", "people")
+        return Step.with_names(step.version.steps.filter(order__gte=step.order))
 
     @staticmethod
     def _ahead(step, later):

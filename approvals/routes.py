@@ -1,18 +1,20 @@
 """The ways of approving: routes, what each of their versions says, and whose yes each step needs."""
 
+import json
 from collections import namedtuple
 
 from django.apps import apps
 from django.conf import settings
 from django.db import models, transaction
-from django.db.models import Q
+from django.db.models import F, Q, Value
+from django.db.models.functions import Cast
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext
 
 from crm import conditions
 from crm.models import Department, Role, User
-from crm.names import Named
+from crm.names import Named, localized
 from crm.verbs import Refused
 
 Vacancy = namedtuple("Vacancy", ["step", "department"])
@@ -197,9 +199,38 @@ class Step(models.Model):
         ordering = ["version", "order"]
         constraints = [models.UniqueConstraint(fields=["version", "order"], name="step_order")]
 
+    _named = None  # (key of a role, or "" for a person; name) of each whom it asks for, as `with_names` reads it
+
     def __str__(self):
-        named = (*self.roles.all(), *self.people.all())
-        return pgettext("between the members of a list", ", ").join(str(one) for one in named)
+        return pgettext("between the members of a list", ", ").join([*self._role_names().values(), *self._people()])
+
+    def _role_names(self):
+        """This will give {key: name} of the roles that it asks for."""
+        if self._named is None:
+            return {role.key: str(role) for role in self.roles.all()}
+        return {key: localized(json.loads(names)) for key, names in self._named if key}
+
+    def _people(self):
+        """This will list the names of the people whom it asks for."""
+        if self._named is None:
+            return [str(person) for person in self.people.all()]
+        return [name for key, name in self._named if not key]
+
+    @classmethod
+    def with_names(cls, steps):
+        """This will list `steps`, a queryset, so that each can be written: one query for the names of all."""
+        steps = list(steps)
+        label = Cast("role__names", models.CharField())
+        roles = cls.roles.through.objects.annotate(key=F("role__key"), order=F("role"), label=label)
+        people = cls.people.through.objects.annotate(key=Value(""), order=Value(0), label=F("user__name"))
+        roles, people = (
+            rows.filter(step__in=steps).values_list("step", "key", "order", "label") for rows in (roles, people)
+        )
+        # Roles stand first, in their own order, and people in that of their names.
+        asked = sorted(roles.union(people, all=True), key=lambda row: (not row[1], row[2], row[3]))
+        for step in steps:
+            step._named = [(key, label) for pk, key, _order, label in asked if pk == step.pk]
+        return steps
 
     @property
     def next(self):
@@ -220,7 +251,7 @@ class Step(models.Model):
     def role_of(self, person):
         """This will name the role in which this person decides here; "" for somebody who is asked for by name."""
         held = person.role_keys
-        return ", ".join(str(role) for role in self.roles.all() if role.key in held)
+        return ", ".join(name for key, name in self._role_names().items() if key in held)
 
     def asks(self):
         """This will give what two steps have in common that ask for the same."""

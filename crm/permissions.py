@@ -58,6 +58,7 @@ TABLES = {
         "delete": {OWNER} | EVERYWHERE,
         "add_contact": {OWNER, SCOPE} | EVERYWHERE,
         "add_follow_up": {OWNER, SCOPE} | EVERYWHERE,
+        "comment": {OWNER, SCOPE} | EVERYWHERE,
     },
     "contact": {
         "view": {OWNER, SCOPE, THROUGH} | EVERYWHERE,

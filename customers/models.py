@@ -14,7 +14,7 @@ from crm.names import Picklist
 from crm.pinyin import sort_key
 from crm.querysets import Guarded
 from crm.verbs import Gone, NotAllowed, Refused, acting, whole
-from notices.models import Event, Message, Recorded, describe
+from notices.models import Comment, Event, Message, Recorded, describe
 
 WEB = URLValidator(["http", "https"], message=_("Write an address that begins with http:// or https://."))
 PHONE = RegexValidator(r"^[0-9０-９+()（） /.,;x\-－]*$", _("Write digits, + and spaces, e.g. +86 311 8765 4321."))
@@ -213,6 +213,7 @@ class Customer(Placed, Recorded):
                 raise Refused(why)
             Audit.note("customer_deleted", by=by, customer=describe(it))
             it.follow_ups.all().delete()
+            Comment.objects.about(it).delete()
             for contact in it.contacts.all():
                 Event.objects.about(contact).delete()
             it.contacts.all().delete()

@@ -16,6 +16,7 @@ urlpatterns = [
     path("customers/<int:pk>/transfer/", views.customer_transfer, name="customer_transfer"),
     path("customers/<int:pk>/delete/", views.customer_delete, name="customer_delete"),
     path("customers/<int:pk>/history/", views.customer_history, name="customer_history"),
+    path("customers/<int:pk>/comments/", views.customer_comments, name="customer_comments"),
     path("contacts/new/", views.contact_new, name="contact_new"),
     path("contacts/pick/", ContactPicker.as_view(), name="contact_pick"),
     path("contacts/<int:pk>/", views.contact_page, name="contact"),

@@ -1,7 +1,6 @@
 """The pages of customers and contacts."""
 
 from django.contrib import messages
-from django.core.paginator import Paginator
 from django.db.models import Count, Window
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
@@ -11,6 +10,7 @@ from crm.permissions import fetch, require
 from customers.forms import ContactForm, CustomerForm, TransferForm
 from customers.models import Contact, Customer
 from notices.models import Event
+from notices.views import comments_on, history_of, talk
 
 FEW = 10  # rows of a section on a record's page
 FEW_EVENTS = 5
@@ -31,6 +31,7 @@ def customer_page(request, pk):
         "opportunities": opportunities.in_order().for_rows()[:FEW],
         "figures": opportunities.figures(),
         **follow_ups(customer, request.user),
+        **talk(customer, request.user),
         **history(customer),
     }
     return render(request, "customers/customer.html", context)
@@ -124,17 +125,15 @@ def contact_delete(request, pk):
 
 
 def customer_history(request, pk):
-    return whole_history(request, fetch(request.user, "view", Customer, pk=pk))
+    return history_of(request, fetch(request.user, "view", Customer, pk=pk))
+
+
+def customer_comments(request, pk):
+    return comments_on(request, fetch(request.user, "comment", Customer, pk=pk))
 
 
 def contact_history(request, pk):
-    return whole_history(request, fetch(request.user, "change", Contact, pk=pk))
-
-
-def whole_history(request, record):
-    events = Event.objects.about(record).select_related("by")
-    page = Paginator(events, PAGE).get_page(request.GET.get("page"))
-    return render(request, "customers/history.html", {"record": record, "page": page})
+    return history_of(request, fetch(request.user, "change", Contact, pk=pk))
 
 
 def history(record):

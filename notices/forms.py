@@ -1,11 +1,12 @@
-"""The form of an announcement."""
+"""The forms of an announcement and of a comment."""
 
 from django.forms import Textarea
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from crm.forms import RecordForm
 from crm.pickers import DepartmentPicker
-from notices.models import Announcement
+from notices.models import Announcement, Comment
 
 
 class AnnouncementForm(RecordForm):
@@ -30,4 +31,19 @@ class AnnouncementForm(RecordForm):
 
     def enter(self):
         self.instance.publish(by=self.user, departments=self.cleaned_data["readers"])
+        return self.instance
+
+
+class CommentForm(RecordForm):
+    """What one wants to say about a record."""
+
+    class Meta:
+        model = Comment
+        fields = ["text"]
+        labels = {"text": pgettext_lazy("button", "Comment")}
+        help_texts = {"text": _("@ and a name tells that person.")}
+        widgets = {"text": Textarea(attrs={"rows": 2})}
+
+    def enter(self):
+        self.instance.add(by=self.user)
         return self.instance

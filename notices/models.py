@@ -1,6 +1,11 @@
-"""What happened (events), who hears of it (messages), what is mailed (deliveries), what all read (announcements)."""
+"""
+What happened (events), who hears of it (messages), what is mailed (deliveries), what all read (announcements), and what
+people say about a record (comments).
+"""
 
+import re
 from contextlib import contextmanager
+from datetime import timedelta
 
 from django.conf import settings
 from django.contrib.contenttypes.fields import GenericForeignKey
@@ -12,7 +17,8 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from crm import permissions
-from crm.verbs import NotAllowed, Refused, Stale, locked
+from crm.models import User
+from crm.verbs import NotAllowed, Refused, Stale, locked, whole
 
 
 class About(models.Model):
@@ -26,8 +32,29 @@ class About(models.Model):
         abstract = True
 
 
+# What a history can be narrowed to: {key: the kinds of event}. Whatever is not here is a change.
+TOPICS = {
+    "follow_ups": [
+        "follow_up_added", "follow_up_planned", "follow_up_done", "follow_up_changed", "follow_up_deleted",
+    ],
+    "comments": ["commented", "comment_changed", "comment_deleted"],
+    "approvals": [
+        "reported", "sign_asked", "terminate_asked", "resubmitted", "escalated", "granted", "returned", "withdrawn",
+        "dropped", "assigned", "amended", "voided",
+    ],
+    "shares": ["shared", "unshared", "transferred"],
+}  # fmt: skip
+CHANGES = "changes"
+
+
 class EventQuerySet(models.QuerySet):
     """Events are written once: nothing changes them, and they go only with their record."""
+
+    def on(self, topic):
+        """This will narrow to one of TOPICS, or to CHANGES; to nothing less where it is neither."""
+        if topic == CHANGES:
+            return self.exclude(kind__in=[kind for kinds in TOPICS.values() for kind in kinds])
+        return self.filter(kind__in=TOPICS[topic]) if topic in TOPICS else self
 
     def about(self, record):
         """This will narrow to what happened to `record`, the latest first, with the names of those who did it."""
@@ -389,3 +416,144 @@ class AnnouncementRead(models.Model):
 
     def __str__(self):
         return f"{self.announcement_id} {self.by_id}"
+
+
+class CommentQuerySet(models.QuerySet):
+    def about(self, record):
+        """This will narrow to what was said about `record`, the latest first, with the names of those who did."""
+        about_type = ContentType.objects.get_for_model(record)
+        return self.filter(about_type=about_type, about_id=record.pk).select_related("by")
+
+
+class Comment(About, Recorded):
+    """
+    What somebody says about a record. @ and a name, or a user name, tells that person, who must see the record. Whoever
+    wrote it may put it right or delete it for a while; the history keeps what it said.
+    """
+
+    TRACKED = ("text",)
+    CHANGEABLE_FOR = timedelta(hours=1)
+    AT = re.compile(r"(?<![A-Za-z0-9_.@])@(?=\S)")  # not that of an e-mail address
+    LONGEST_NAME = 150
+    MOST_MENTIONED = 20
+
+    text = models.TextField(_("comment"), max_length=5000)
+    mentioned = models.JSONField(default=list, editable=False)  # [{"id": of a user, "label": as they are called in it}]
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", editable=False, db_index=False)
+    at = models.DateTimeField(default=timezone.now, editable=False)
+    edited_at = models.DateTimeField(null=True, editable=False)
+
+    objects = CommentQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("comment")
+        verbose_name_plural = _("comments")
+        ordering = ["-id"]
+        indexes = [models.Index("about_type", "about_id", F("id").desc(), name="comment_about")]
+
+    def __str__(self):
+        return self.text[:60]
+
+    def get_absolute_url(self):
+        return f"{self.about.get_absolute_url()}#comment-{self.pk}"
+
+    def may_be_changed_by(self, user):
+        """This will tell whether `user` wrote it, and not long ago."""
+        return self.by_id == user.pk and timezone.now() - self.at < self.CHANGEABLE_FOR
+
+    def add(self, *, by):
+        """This will add the comment, and tell those whom it mentions. Raises NotAllowed, Refused, Gone."""
+        with whole():
+            about = self._open(by)
+            people = self._mention(about)
+            self.by = by
+            self.save(force_insert=True)
+            about.note("commented", by=by, comment=self.text)
+            self._tell(people, about, by)
+
+    def change(self, *, by, text, seen=None):
+        """
+        This will put another text in its place, and tell those whom it mentions now and did not before. Raises
+        NotAllowed, Stale, Refused, Gone.
+        """
+        with self._changing(by, seen) as (it, about):
+            known = {person["id"] for person in it.mentioned}
+            it.text = text
+            if not it.changes():
+                return
+            people = it._mention(about)
+            it.edited_at = timezone.now()
+            about.note("comment_changed", by=by, changes=it.changes())
+            it.version += 1
+            it.save()
+            it._tell([person for person in people if person.pk not in known], about, by)
+
+    def delete_(self, *, by, seen=None):
+        """This will delete the comment; the history keeps what it said. Raises NotAllowed, Stale, Refused, Gone."""
+        with self._changing(by, seen) as (it, about):
+            about.note("comment_deleted", by=by, content=it.text)
+            it.delete()
+
+    def _open(self, by):
+        """This will give the record that it is about, locked. Raises Gone, NotAllowed."""
+        about = locked(self.about)
+        if not permissions.permits(by, "comment", about):
+            raise NotAllowed()
+        return about
+
+    @contextmanager
+    def _changing(self, by, seen):
+        """This will give (comment, its record), both locked and fresh, to whoever may still change it."""
+        with whole():
+            about = self._open(by)
+            it = locked(self)
+            if it.by_id != by.pk:
+                raise NotAllowed()
+            if not it.may_be_changed_by(by):
+                raise Refused(_("This was written more than an hour ago, so it can no longer be changed."))
+            if seen is not None and int(seen) != it.version:
+                raise Stale(it)
+            it.remember()
+            yield it, about
+
+    def _mention(self, about):
+        """
+        This will note whom the text mentions, and give them. Raises Refused, at the text, for whom nobody knows, for
+        namesakes, and for whoever cannot see the record: they would learn that there is one.
+        """
+        after = [self.text[at.end() :][: self.LONGEST_NAME] for at in self.AT.finditer(self.text)]
+        if len(after) > self.MOST_MENTIONED:
+            raise Refused(_("Mention at most %(count)d people at once.") % {"count": self.MOST_MENTIONED}, field="text")
+        beginnings = {rest[:length] for rest in after for length in range(1, len(rest) + 1)}
+        called = {}
+        known = User.objects.filter(Q(name__in=beginnings) | Q(username__in=beginnings), is_active=True)
+        for person in known if beginnings else ():
+            for name in {person.name, person.username}:
+                called.setdefault(name, []).append(person)
+        found = {}
+        for rest in after:
+            names = [name for name in called if rest.startswith(name) and not _goes_on(name, rest[len(name) :])]
+            if not names:
+                raise Refused(_("Nobody is called “%(name)s”.") % {"name": rest.split()[0]}, field="text")
+            name = max(names, key=len)
+            if len(called[name]) > 1:
+                raise Refused(
+                    _("Several people are called %(name)s. Write the user name instead: %(names)s.")
+                    % {"name": name, "names": ", ".join(f"@{person.username}" for person in called[name])},
+                    field="text",
+                )
+            found[name] = called[name][0]
+        for person in found.values():
+            if not permissions.permits(person, "view", about):
+                raise Refused(_("%(name)s cannot see this, so nobody was told.") % {"name": person}, field="text")
+        self.mentioned = [{"id": person.pk, "label": name} for name, person in found.items()]
+        return list(found.values())
+
+    def _tell(self, people, about, by):
+        Message.tell(people, "mentioned", about, by=by, comment=self.text[:200], place=f"comment-{self.pk}")
+
+
+def _goes_on(name, rest):
+    """This will tell whether the last word of `name` goes on in `rest`: Ann is not mentioned by @Annette."""
+    end, following = name[-1], rest[:1]
+    return end.isascii() and following.isascii() and end.isalnum() and following.isalnum()

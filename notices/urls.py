@@ -1,4 +1,4 @@
-"""The addresses of messages and announcements."""
+"""The addresses of messages, announcements and comments."""
 
 from django.urls import path
 
@@ -13,4 +13,6 @@ urlpatterns = [
     path("announcements/<int:pk>/", views.announcement, name="announcement"),
     path("announcements/<int:pk>/edit/", views.announcement_edit, name="announcement_edit"),
     path("announcements/<int:pk>/withdraw/", views.announcement_withdraw, name="announcement_withdraw"),
+    path("comments/<int:pk>/edit/", views.comment_edit, name="comment_edit"),
+    path("comments/<int:pk>/delete/", views.comment_delete, name="comment_delete"),
 ]

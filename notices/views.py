@@ -1,18 +1,21 @@
-"""The pages of messages and announcements."""
+"""The pages of messages, announcements and comments."""
 
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
+from django.db.models import Count, Window
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
-from crm.forms import Form
-from crm.permissions import allows, require
-from notices.forms import AnnouncementForm
-from notices.models import Announcement, Message, look
+from crm.forms import Form, posted
+from crm.permissions import allows, fetch, require
+from notices.forms import AnnouncementForm, CommentForm
+from notices.models import CHANGES, TOPICS, Announcement, Comment, Event, Message, look
 
 PAGE = 25
+FEW = 3  # comments on the page of a record
 
 
 @require_safe
@@ -36,7 +39,10 @@ def message(request, pk):
     told = get_object_or_404(Message.objects.for_reader(request.user), pk=pk)
     Message.objects.filter(pk=told.pk).mark_read()
     [told] = look([told], request.user)
-    return redirect(told.about) if told.in_sight else render(request, "notices/out_of_sight.html")
+    if not told.in_sight:
+        return render(request, "notices/out_of_sight.html")
+    place = told.data.get("place")
+    return redirect(f"{told.about.get_absolute_url()}#{place}" if place else told.about)
 
 
 @require_POST
@@ -99,3 +105,78 @@ def announcement_withdraw(request, pk):
 
 def _find(user, pk):
     return get_object_or_404(Announcement.objects.visible_to(user), pk=pk)
+
+
+# ── What is on the record's own pages, which fetch it ────────────────────────────────────────────────────────────────
+
+
+def comments_on(request, record):
+    """This will show all comments on `record`, fetched to comment on, and add the one that was sent."""
+    form = CommentForm(posted(request), user=request.user, instance=Comment(about=record))
+    if form.is_valid() and (comment := form.make()):
+        messages.success(request, _("Comment added."))
+        return redirect(comment)
+    page = Paginator(Comment.objects.about(record), PAGE).get_page(request.GET.get("page"))
+    context = {"record": record, "form": form, "page": page, "comments": with_buttons(page, request.user)}
+    return render(request, "notices/comments.html", context, status=form.status)
+
+
+def talk(record, reader):
+    """This will give the page of `record` its latest comments, how many there are, and the form to add one."""
+    latest = Comment.objects.about(record).annotate(total=Window(Count("*")))[:FEW]
+    return {
+        "comments": with_buttons(latest, reader),
+        "comment_form": CommentForm(user=reader, instance=Comment(about=record)),
+    }
+
+
+def with_buttons(comments, reader):
+    """This will note on each comment, as `changeable`, whether the reader may still change it, and give them."""
+    comments = list(comments)
+    for comment in comments:
+        comment.changeable = comment.may_be_changed_by(reader)
+    return comments
+
+
+def comment_edit(request, pk):
+    comment = _own_comment(request, pk)
+    form = CommentForm(posted(request), user=request.user, instance=comment)
+    if form.is_valid() and form.change():
+        messages.success(request, _("Comment saved."))
+        return redirect(comment)
+    return render(request, "notices/comment_form.html", {"form": form, "comment": comment}, status=form.status)
+
+
+def comment_delete(request, pk):
+    comment = _own_comment(request, pk)
+    form = Form(posted(request), user=request.user, record=comment)
+    if form.is_valid() and form.does(comment.delete_):
+        messages.success(request, _("Comment deleted."))
+        return redirect(comment.about)
+    return render(request, "notices/comment_delete.html", {"form": form, "comment": comment}, status=form.status)
+
+
+def _own_comment(request, pk):
+    """This will give a comment of the reader's own, on a record that they see."""
+    comment = get_object_or_404(Comment, pk=pk)
+    comment.about = fetch(request.user, "comment", type(comment.about), pk=comment.about_id)
+    if comment.by_id != request.user.pk:
+        raise PermissionDenied
+    return comment
+
+
+def history_of(request, record):
+    """This will show what happened to `record`, fetched, all of it or one topic of it."""
+    topic = request.GET.get("kind")
+    events = Event.objects.about(record).on(topic)
+    page = Paginator(events, 2 * PAGE).get_page(request.GET.get("page"))
+    topics = [
+        ("", _("Everything")),
+        ("follow_ups", _("Follow-ups")),
+        ("comments", _("Comments")),
+        ("approvals", _("Approvals")),
+        (CHANGES, _("Changes")),
+        ("shares", _("Shares and transfers")),
+    ]
+    now = topic if topic in {*TOPICS, CHANGES} else ""
+    return render(request, "notices/history.html", {"record": record, "page": page, "topics": topics, "topic": now})

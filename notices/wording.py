@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy, ngettext, pgettext
 
 from crm import shown
 from crm.names import localized
-from notices.models import Event
+from notices.models import Comment, Event
 
 Change = namedtuple("Change", ["label", "old", "new"])  # texts; "" where there was, or is, nothing
 
@@ -87,6 +87,9 @@ EVENTS = {
     "contact_changed": gettext_lazy("%(who)s changed the part that %(contact)s plays."),
     "contact_removed": gettext_lazy("%(who)s removed %(contact)s from the contacts."),
     "contact_deleted": gettext_lazy("%(who)s deleted the contact %(contact)s."),
+    "commented": gettext_lazy("%(who)s commented."),
+    "comment_changed": gettext_lazy("%(who)s changed a comment."),
+    "comment_deleted": gettext_lazy("%(who)s deleted a comment."),
     "published": gettext_lazy("%(who)s published it."),
     "announcement_withdrawn": gettext_lazy("%(who)s withdrew it."),
     "follow_up_added": gettext_lazy("%(who)s added a follow-up record: %(type)s."),
@@ -103,6 +106,7 @@ TOLD = {
         gettext_lazy("%(who)s asks you to approve the signing."),
         gettext_lazy("%(who)s asks you to approve the termination."),
     ),
+    "mentioned": gettext_lazy("%(who)s mentioned you."),
     "shared": gettext_lazy("%(who)s shared it with you."),
     "shared_to_edit": gettext_lazy("%(who)s shared it with you. You may edit it."),
     "file_imported": gettext_lazy(
@@ -147,6 +151,9 @@ ICONS = {
     "contact_changed": ("person-lines-fill", ""),
     "contact_removed": ("person-lines-fill", ""),
     "contact_deleted": ("person-lines-fill", ""),
+    "commented": ("chat-dots", ""),
+    "comment_changed": ("chat-dots", ""),
+    "comment_deleted": ("chat-dots", ""),
     "follow_up_added": ("chat-left-text", ""),
     "follow_up_planned": ("chat-left-text", ""),
     "follow_up_done": ("chat-left-text", ""),
@@ -260,6 +267,8 @@ def _ordered(names, order):
 def _model(event):
     """This will give the model whose fields the event changed."""
     model = ContentType.objects.get_for_id(event.about_type_id).model_class()
+    if event.kind.startswith("comment_"):
+        return Comment
     return model._meta.get_field("follow_ups").related_model if event.kind.startswith("follow_up_") else model
 
 

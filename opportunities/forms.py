@@ -10,7 +10,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext
 
-from approvals.models import Act, Approval
+from approvals.models import Act, Approval, Step
 from crm import shown
 from crm.fields import AmountField, DayField, PicklistField, narrow
 from crm.forms import Form, RecordForm
@@ -136,7 +136,7 @@ class Asking:
         step = self.plan.step
         ahead = [Ahead("did", task.holder, _("has approved it, and that still counts")) for task in self.plan.carried]
         ahead.append(Ahead("next", _either(self.plan.candidates), step))
-        later = self.plan.version.steps.filter(order__gt=step.order).prefetch_related("roles", "people")
+        later = Step.with_names(self.plan.version.steps.filter(order__gt=step.order))
         for following in later:
             people = following.candidates(opportunity, without=[self.user.pk, opportunity.owner_id])
             what = _("%(role)s, only if it is escalated") if step.may_finish else _("%(role)s, after that")

@@ -25,6 +25,7 @@ urlpatterns = [
     path("opportunities/<int:pk>/contact/", views.contact, name="opportunity_contact"),
     path("opportunities/<int:pk>/copy/", views.copy, name="opportunity_copy"),
     path("opportunities/<int:pk>/correct/", views.correct, name="opportunity_correct"),
+    path("opportunities/<int:pk>/comments/", views.comments, name="opportunity_comments"),
     path("opportunities/<int:pk>/follow-up/", follow_up_views.opportunity_follow_up, name="opportunity_follow_up"),
     path("customers/<int:pk>/follow-up/", follow_up_views.customer_follow_up, name="customer_follow_up"),
     path("opportunities/<int:pk>/follow-ups/", follow_up_views.opportunity_follow_ups, name="opportunity_follow_ups"),

@@ -4,7 +4,6 @@ from decimal import Decimal
 from uuid import UUID, uuid4
 
 from django.contrib import messages
-from django.core.paginator import Paginator
 from django.http import Http404
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
@@ -16,7 +15,7 @@ from crm.moments import organisation_today
 from crm.once import once
 from crm.permissions import fetch, permits_now, require
 from crm.verbs import Refused
-from notices.models import Event
+from notices.views import comments_on, history_of, talk
 from opportunities.forms import (
     ContactForm,
     CorrectForm,
@@ -82,17 +81,18 @@ def _to(request, opportunity):
 @require_safe
 def record(request, pk):
     opportunity = _fetch(request, "view", pk)
-    return render(
-        request, "opportunities/opportunity.html", {"opportunity": opportunity, "page": Page(opportunity, request.user)}
-    )
+    context = {"opportunity": opportunity, "page": Page(opportunity, request.user), **talk(opportunity, request.user)}
+    return render(request, "opportunities/opportunity.html", context)
 
 
 @require_safe
 def history(request, pk):
-    opportunity = _fetch(request, "view", pk)
-    events = Event.objects.about(opportunity).select_related("by")
-    page = Paginator(events, 50).get_page(request.GET.get("page"))
-    return render(request, "opportunities/history.html", {"opportunity": opportunity, "page": page})
+    return history_of(request, fetch(request.user, "view", Opportunity, pk=pk))
+
+
+@a_page
+def comments(request, pk):
+    return comments_on(request, fetch(request.user, "comment", Opportunity, pk=pk))
 
 
 # ── Entering and changing ────────────────────────────────────────────────────────────────────────────────────────────

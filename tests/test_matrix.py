@@ -42,6 +42,7 @@ change           x     .     x     .       x                   x
 delete           x     .     .     .       x                   x
 add_contact      x     x     .     .       x                   x
 add_follow_up    x     x     .     .       x                   x
+comment          x     x     .     .       x                   x
 """
 
 CONTACT = """

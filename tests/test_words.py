@@ -31,7 +31,7 @@ from django.utils import translation
 from crm.models import User
 from crm.names import Named
 from notices import delivery
-from notices.models import Delivery
+from notices.models import Comment, Delivery
 from opportunities.lifecycle import State
 from opportunities.models import Opportunity
 from tests import factories as make
@@ -110,6 +110,7 @@ def company(in_brackets):
     task.return_(by=task.holder, comment="Name the contract.", seen=dropping.version)
     shared = Opportunity.objects.filter(owner=rep, state="active").last()
     shared.share(by=rep, people=[User.objects.get(username="rep.baoding")])
+    Comment(about=shared, text="@Zhou Lan").add(by=rep)
     for day in range(12):
         make.follow_up(shared, content=f"Called about question {day}.")
     other = make.opportunity(User.objects.get(username="rep.jinan"), state="reporting", name="Reporting example")

@@ -1,8 +1,12 @@
 """What happened, in templates: the sentence of an event, what it changed, what was written with it."""
 
+import re
+
 from django import template
+from django.template.defaultfilters import linebreaksbr
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import conditional_escape, format_html
+from django.utils.safestring import SafeString
 
 from crm import shown
 from notices import wording
@@ -38,3 +42,13 @@ def told_at(at, css=""):
     days = (timezone.localdate() - local.date()).days
     text = f"{local:%H:%M}" if days == 0 else str(shown.WEEKDAYS[local.weekday()]) if 0 < days < 7 else shown.day(at)
     return format_html('<time class="{}" datetime="{}">{}</time>', css, at.isoformat(), text)
+
+
+@register.filter
+def with_mentions(comment):
+    """This will write the text of a comment, with those whom it mentions marked."""
+    text = conditional_escape(comment.text)
+    names = sorted((str(conditional_escape(f"@{person['label']}")) for person in comment.mentioned), key=len)
+    if names:
+        text = re.sub("|".join(map(re.escape, reversed(names))), r'<b class="mention">\g<0></b>', text)
+    return linebreaksbr(SafeString(text), autoescape=False)

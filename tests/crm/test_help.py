@@ -26,6 +26,7 @@ EXPLAINED = {
     "add_follow_up": "Add Follow-up Record",
     "change_contacts": "Contacts",
     "add_contact": "Add contact",
+    "comment": "Comment",
     "report": "Submit for approval",
     "sign": "Apply to sign",
     "terminate": "Apply to terminate",
@@ -43,7 +44,7 @@ EXPLAINED = {
     "announce": "New announcement",
     "administer": "People and departments",
 }
-NOT_YET = {"add_file", "comment", "reassign", "export", "freeze_month"}  # verbs that have no page
+NOT_YET = {"add_file", "reassign", "export", "freeze_month"}  # verbs that have no page
 
 
 def page_of(client, area):

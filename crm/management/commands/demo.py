@@ -18,7 +18,7 @@ from approvals.models import Approval, Round, Task
 from crm.models import Department, Role, User
 from crm.moments import organisation_month, organisation_today
 from customers.models import Contact, Customer, CustomerLevel, Industry
-from notices.models import Announcement, Delivery, Event, Message
+from notices.models import Announcement, Comment, Delivery, Event, Message
 from opportunities.models import BusinessType, FollowUp, FollowUpKind, LostReason, Movement, Opportunity, Source, Stage
 
 FILE = settings.BASE_DIR / "fixtures" / "demo.json"
@@ -67,6 +67,8 @@ class Company:
             self.opportunity(row)
         for row in self.demo["plans"]:
             self.plan(*row)
+        for row in self.demo["comments"]:
+            self.comment(*row)
         for row in self.demo["announcements"]:
             self.announcement(row)
         week = timezone.now() - timedelta(days=4)
@@ -225,6 +227,10 @@ class Company:
             at=max(self.moment(-days, hour), timezone.now() + timedelta(hours=1)),
         ).add(by=self.people[owner])
 
+    def comment(self, opportunity, author, days, text):
+        with self.days_ago(days):
+            Comment(about=Opportunity.objects.get(name=opportunity), text=text).add(by=self.people[author])
+
     def announcement(self, row):
         made = Announcement.objects.create(
             title=row["title"],
@@ -277,4 +283,5 @@ DATED = {
     Contact: ["created_at"],
     Opportunity: ["created_at"],
     FollowUp: ["created_at"],
+    Comment: ["at"],
 }
