@@ -32,10 +32,10 @@ def invite(person, *, roles, by):
 
 @whole()
 def invite_again(person, *, by):
-    """This will mail another link to somebody who has not signed in yet. Raises NotAllowed, Refused."""
+    """This will mail another link to somebody who has chosen no password yet. Raises NotAllowed, Refused."""
     _check(by)
     person = locked(person)
-    if person.last_login or not person.is_active or not person.email:
+    if person.has_usable_password() or not person.is_active or not person.email:
         raise Refused(_("%(name)s needs no invitation.") % {"name": person})
     _mail(person, by)
 

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth.hashers import make_password
 from django.core import mail
 from django.utils import timezone
 
@@ -80,11 +81,13 @@ def test_somebody_invited_chooses_a_password_by_the_mail_and_signs_in(client, ad
     assert client.login(username="sun.qi", password="quiet-harbour-7")
 
 
-def test_an_invitation_is_sent_again_until_the_first_sign_in(client, admin, person):
+def test_an_invitation_is_sent_again_until_a_password_is_chosen(client, admin, person):
+    User.objects.filter(pk=person.pk).update(password=make_password(None))
+    assert "Send the invitation again" in client.get(f"/people/{person.pk}/").content.decode()
     client.post(f"/people/{person.pk}/invite/")
     delivery.deliver()
     assert len(mail.outbox) == 1
-    User.objects.filter(pk=person.pk).update(last_login=timezone.now())
+    person.save()  # with the password that it had
     with nothing_changed():
         assert client.post(f"/people/{person.pk}/invite/").status_code == 409
 
