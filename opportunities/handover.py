@@ -150,7 +150,7 @@ class Handover:
 
     def __init__(self, job):
         self.job = job
-        self.by = User.objects.get(pk=job.owner_id)
+        self.by = None  # whoever asked for it, as they are now: see _check_rights
         self.leaver = User.objects.get(pk=job.arguments["leaver"])
         self.refused = []
         if "moved" not in job.result:
@@ -158,13 +158,12 @@ class Handover:
 
     def run(self):
         """This will hand over, tell each receiver, and write the audit. Raises NotAllowed."""
-        if not allows(self.by, "administer"):
-            raise NotAllowed()
         kinds = [kind for kind in KINDS if kind.key in self.job.arguments["to"]]
         self.done = sum(self.job.result["moved"].values())
         self.whole = self.done + sum(kind.held_by(self.leaver).count() for kind in kinds)
         for kind in kinds:
             self._hand_over(kind)
+        self._check_rights()
         with transaction.atomic():
             self._end()
             self.job.keep(told={}, refused=self.refused[:REFUSALS], refusals=len(self.refused))
@@ -172,12 +171,19 @@ class Handover:
     def _hand_over(self, kind):
         last = 0
         while chunk := list(kind.held_by(self.leaver).filter(pk__gt=last)[:CHUNK]):
+            self._check_rights()
             to = User.objects.select_related("department").get(pk=self.job.arguments["to"][kind.key])
             for record in chunk:
                 self._move(kind, record, to)
                 self.job.progress(self.done, of=self.whole, note=kind.label)
                 self.job.checkpoint()
             last = chunk[-1].pk
+
+    def _check_rights(self):
+        """This will end the job where its owner, who may have lost the role since, is no administrator any more."""
+        self.by = User.objects.get(pk=self.job.owner_id)
+        if not allows(self.by, "administer"):
+            raise NotAllowed()
 
     def _move(self, kind, record, to):
         line, before = listed(kind, record), self.job.result
