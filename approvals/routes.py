@@ -10,7 +10,7 @@ from django.db.models import F, Q, Value
 from django.db.models.functions import Cast
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import pgettext
+from django.utils.translation import ngettext_lazy, pgettext
 
 from crm import conditions
 from crm.models import Department, Role, User
@@ -67,12 +67,33 @@ class Route(Named):
             copy.people.set(step.people.all())
         return draft
 
+    @transaction.atomic
+    def name_instead(self, *, leaver, to, by):
+        """
+        This will publish a version that names `to` wherever the newest names `leaver`; what is published already stays
+        as it is. Raises Refused where somebody is writing a version, or nobody could be asked.
+        """
+        route = Route.objects.select_for_update().get(pk=self.pk)
+        if route.draft is not None:
+            raise Refused(_("Somebody is writing a new version of this route. Change the name there, then publish it."))
+        if not to.is_active:
+            raise Refused(_("The account of %(name)s is closed.") % {"name": to})
+        draft = route.revise()
+        for step in draft.steps.filter(people=leaver):
+            step.people.remove(leaver)
+            step.people.add(to)
+        draft.publish(by=by)
+
 
 class RouteVersion(models.Model):
     """
     What a route says, from one publication to the next. A published version never changes: approvals that run from it
     go on by it, and a new round takes the newest.
     """
+
+    IN_HAND = ngettext_lazy(
+        "%(count)d approval route that names them", "%(count)d approval routes that name them", "count"
+    )
 
     route = models.ForeignKey(Route, models.PROTECT, related_name="versions", verbose_name=_("approval route"))
     number = models.PositiveIntegerField(_("version"), editable=False)
@@ -110,6 +131,11 @@ class RouteVersion(models.Model):
         for version in published.select_related("route").order_by("route__order", "route_id", "-number"):
             newest.setdefault(version.route_id, version)
         return list(newest.values())
+
+    @classmethod
+    def held_by(cls, person):
+        """This will narrow to the versions in force a step of which names this very person."""
+        return cls.objects.filter(pk__in=[version.pk for version in cls.in_force()], steps__people=person).distinct()
 
     @classmethod
     def newest_of(cls, route_id):

@@ -12,6 +12,7 @@ from django.db import models, transaction
 from django.db.models import Exists, F, OuterRef, Prefetch, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext_lazy
 
 from approvals.routes import RouteVersion, Step, kinds
 from crm import permissions, shown
@@ -100,6 +101,7 @@ class Task(About):
         REASSIGNED = "reassigned", _("Assigned to somebody else")
 
     DECISIONS = (Decision.FINISHED, Decision.ESCALATED, Decision.RETURNED)
+    IN_HAND = ngettext_lazy("%(count)d request to decide", "%(count)d requests to decide", "count")
 
     approval = models.ForeignKey("approvals.Approval", models.CASCADE, related_name="tasks")
     round = models.ForeignKey("approvals.Round", models.CASCADE, related_name="tasks", db_index=False)
@@ -145,6 +147,11 @@ class Task(About):
         return f"{self.kind} {self.approval_id}"
 
     # Questions
+
+    @classmethod
+    def held_by(cls, person):
+        """This will narrow to the decisions that wait for `person`; what they are to revise is the record's owner's."""
+        return cls.objects.open().filter(holder=person, kind=cls.Kind.DECIDE)
 
     @property
     def is_open(self):
@@ -207,14 +214,14 @@ class Task(About):
         """This will give the task that returned its round, as `with_rows` read it; None where it was withdrawn."""
         return next((one for one in self.approval.returns if one.round_id == self.round_id), None)
 
-    def opening(self):
+    def opening(self, *, without=()):
         """
         This will give (step, candidates) for putting the task before somebody else: its own step or, where nobody is
-        left whom that asks for, the same step of the route as it is now.
+        left whom that asks for, the same step of the route as it is now. `without` are ids of who is no candidate.
         """
         now = RouteVersion.newest_of(self.step.version.route_id).steps.filter(order=self.step.order).first()
         for step in (self.step, now):
-            people = step.candidates(self.approval, without=self.never_deciding) if step else []
+            people = step.candidates(self.approval, without=[*self.never_deciding, *without]) if step else []
             if people:
                 return step, people
         return self.step, []
@@ -283,9 +290,31 @@ class Task(About):
                 step, people = task.opening()
                 if to not in people:
                     raise Refused(_("This approver is not in the route. Choose one of those listed."), field="approver")
-                task.close(Task.Decision.REASSIGNED, by=by)
-                task.approval.put_before(to, step, it, task.round, by=by)
-                it.note("assigned", by=by, act=task.approval.act, to=describe(to), instead_of=describe(task.holder))
+                task._pass_to(to, step, it, by=by)
+
+    def hand_over(self, *, by, to=None):
+        """
+        This will put the decision, which its holder may still be able to take, before `to` where the step asks for
+        them, and else before the first whom it asks for; it gives who. Raises AlreadyHandled, NotAllowed, Refused.
+        """
+        with transaction.atomic():
+            about = locked(self.about)
+            task = self._fresh()
+            with acting(by, "assign", about) as it:
+                step, people = task.opening(without=[task.holder_id])
+                if not people:
+                    raise Refused(
+                        _("Nobody else in %(department)s or above can decide this step: it needs %(roles)s.")
+                        % {"department": task.approval.department, "roles": step}
+                    )
+                receiver = to if to in people else people[0]
+                task._pass_to(receiver, step, it, by=by)
+        return receiver
+
+    def _pass_to(self, person, step, about, *, by):
+        self.close(Task.Decision.REASSIGNED, by=by)
+        self.approval.put_before(person, step, about, self.round, by=by)
+        about.note("assigned", by=by, act=self.approval.act, to=describe(person), instead_of=describe(self.holder))
 
     def note_edits(self, changes):
         """This will keep what the holder changed before deciding: the oldest old value with the newest new one."""

@@ -4,10 +4,14 @@ from django import forms
 from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.forms import AdminUserCreationForm
+from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
 from django.contrib.auth.models import Group
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from crm import holding
 from crm.models import Audit, Department, Role, User
 
 admin.site.unregister(Group)  # a department's group is made with it, and nothing else is a group
@@ -117,10 +121,30 @@ class RoleAdmin(NamedAdmin):
 SHIPPED_ROLES = {"rep", "director", "deputy_gm", "gm", "support", "opportunity_manager", "administrator"}
 
 
+class PersonForm(UserChangeForm):
+    """Deactivates nobody who has work in hand: that is for the page which offers the handover."""
+
+    def clean_is_active(self):
+        active = self.cleaned_data["is_active"]
+        if self.instance.is_active and not active and (held := holding.held_by(self.instance)):
+            told = gettext("%(name)s still has in hand: %(held)s.")
+            link = reverse("person_deactivate", args=[self.instance.pk])
+            raise forms.ValidationError(
+                format_html(
+                    '{} <a href="{}">{}</a>',
+                    told % {"name": self.instance, "held": holding.said(held)},
+                    link,
+                    gettext("Hand over, or deactivate all the same"),
+                )
+            )
+        return active
+
+
 @admin.register(User)
 class UserAdmin(DjangoUserAdmin):
     """People. Whoever holds the role of administrator may enter these pages; nothing else opens them."""
 
+    form = PersonForm
     add_form = AdminUserCreationForm
     list_display = ["username", "name", "department", "role_names", "is_active", "last_login"]
     list_filter = ["is_active", "roles", "department"]
@@ -166,7 +190,7 @@ class UserAdmin(DjangoUserAdmin):
     def save_form(self, request, form, change):
         """This will remember the rights before the form, for the audit."""
         before = User.objects.get(pk=form.instance.pk) if change else None
-        form.rights_before = rights(before) if before else None
+        form.rights_before = holding.rights(before) if before else None
         return super().save_form(request, form, change)
 
     def save_related(self, request, form, formsets, change):
@@ -175,18 +199,9 @@ class UserAdmin(DjangoUserAdmin):
         user.refresh_from_db()
         staff = user.is_any("administrator")
         User.objects.filter(pk=user.pk).update(is_staff=staff)
-        after = rights(user)
+        after = holding.rights(user)
         if after != form.rights_before:
             Audit.note("rights_changed", by=request.user, user=user.username, before=form.rights_before, after=after)
-
-
-def rights(user):
-    """This will give what a user may and sees, as the audit keeps it."""
-    return {
-        "active": user.is_active,
-        "department": user.department and user.department.key,
-        "roles": sorted(role.key for role in user.roles.all()),
-    }
 
 
 @admin.register(Audit)

@@ -31,6 +31,8 @@ ELSEWHERE = {
     "follow-ups": "opportunities",
     "announcements": "messages",
     "accounts": "profile",
+    "people": "administration",
+    "departments": "administration",
 }
 WORDS = re.compile(r"\*\*(.+?)\*\*")
 

@@ -1,7 +1,7 @@
 """Who works here: departments, roles, users; the audit of what they tried; the counters that number records."""
 
 from django.apps import apps
-from django.contrib.auth.models import AbstractUser, Group
+from django.contrib.auth.models import AbstractUser, Group, UserManager
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models, transaction
@@ -160,6 +160,18 @@ class Role(Named):
         ordering = ["id"]
 
 
+class UserQuerySet(models.QuerySet):
+    def visible_to(self, user):
+        """Everybody who works here is known to everybody who signs in."""
+        return self if user.is_active else self.none()
+
+
+class Users(UserManager.from_queryset(UserQuerySet)):
+    """Django's manager, with the question above."""
+
+    use_in_migrations = False
+
+
 class User(AbstractUser):
     """A person who signs in."""
 
@@ -188,6 +200,8 @@ class User(AbstractUser):
     demo = models.BooleanField(
         default=False, editable=False
     )  # made by the demo company; production refuses to start with one
+
+    objects = Users()
 
     REQUIRED_FIELDS = ["email", "name"]
 

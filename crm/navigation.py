@@ -28,6 +28,10 @@ READ = [
     ("reports", _("Reports"), "bar-chart"),
     ("announcements", _("Announcements"), "megaphone"),
 ]
+ADMINISTER = [  # administrators alone
+    ("people", _("People"), "people"),
+    ("departments", _("Departments"), "diagram-3"),
+]
 NEW = [
     ("opportunity_new", _("Opportunity"), "create"),
     ("customer_new", _("Customer"), "create"),
@@ -79,7 +83,7 @@ class Frame:
     def groups(self):
         groups = [
             [Item(name, label, icon, self.request, self._counts) for name, label, icon in group if _address(name)]
-            for group in (WAITS, WORK, READ)
+            for group in (WAITS, WORK, READ, ADMINISTER if allows(self.user, "administer") else [])
         ]
         return [group for group in groups if group]
 

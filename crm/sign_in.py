@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from allauth.account import app_settings
 from allauth.account import forms as allauth_forms
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.utils import user_pk_to_url_str
 from allauth.core.internal import ratelimit
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
@@ -141,6 +142,12 @@ class ResetPasswordKeyForm(allauth_forms.ResetPasswordKeyForm):
 
 def _explained(form):
     form.fields["password1"].help_text = _("At least 10 characters, and not a common password.")
+
+
+def way_in(user):
+    """This will give the address where `user` chooses a password, good for as long as such links are."""
+    key = {"uidb36": user_pk_to_url_str(user), "key": allauth_forms.default_token_generator.make_token(user)}
+    return reverse("account_reset_password_from_key", kwargs=key)
 
 
 # ── Too many tries ───────────────────────────────────────────────────────────────────────────────────────────────────

@@ -43,6 +43,7 @@ urlpatterns = [
     path("admin/password_change/", RedirectView.as_view(pattern_name="account_change_password")),
     path("admin/", admin.site.urls),
     path("", include("crm.import_pages")),
+    path("", include("crm.people_pages")),
     path("", include("notices.urls")),
     path("", include("approvals.urls")),
     path("", include("customers.urls")),

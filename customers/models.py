@@ -5,7 +5,7 @@ from django.core.validators import RegexValidator, URLValidator
 from django.db import models
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext, ngettext, ngettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from crm import kinds, permissions
@@ -67,6 +67,7 @@ class Customer(Placed, Recorded):
         TRADING = "trading", _("Trading")
 
     guard = "customer"
+    IN_HAND = ngettext_lazy("%(count)d customer", "%(count)d customers", "count")
     TRACKED = (
         "name",
         "kind",
@@ -169,10 +170,15 @@ class Customer(Placed, Recorded):
             if it.changes():
                 it.record("changed", by=by)
 
-    def transfer(self, *, to, by, seen=None):
+    @classmethod
+    def held_by(cls, person):
+        return cls.objects.filter(owner=person)
+
+    def transfer(self, *, to, by, seen=None, tell=True):
         """
         This will put somebody else in charge of the customer and of its contacts; what the one before planned with
-        it goes along, and its opportunities stay where they are. Raises NotAllowed, Refused, Stale.
+        it goes along, and its opportunities stay where they are. Unless `tell`, nobody gets a message: a handover
+        sends one for all. Raises NotAllowed, Refused, Stale.
         """
         with acting(by, "change", self, seen=seen) as it:
             before = it.owner
@@ -185,7 +191,8 @@ class Customer(Placed, Recorded):
             it.record("transferred", by=by)
             it.contacts.update(owner=to, department=it.department_id, province=it.province_id, city=it.city_id)
             it.follow_ups.planned().filter(opportunity=None, owner=before).update(owner=to)
-            Message.tell([to, before], "transferred", it, by=by, to=describe(to))
+            if tell:
+                Message.tell([to, before], "transferred", it, by=by, to=describe(to))
 
     def why_kept(self, user):
         """

@@ -21,6 +21,7 @@ from django.utils.translation import gettext as _
 
 from crm import shown
 from crm.pulse import stopping
+from crm.sign_in import way_in
 from notices import wording
 from notices.models import Delivery, look
 
@@ -124,7 +125,9 @@ def letter(delivery, connection=None):
 
 
 def _address(delivery):
-    """This will give where the link leads: to the task, where one waits; else to the record."""
+    """This will give where the link leads: to a password of one's own, to the task that waits, or to the record."""
+    if delivery.kind == "invited":
+        return way_in(delivery.to)
     task = delivery.data.get("task")
     return reverse("task", args=[task]) if task else delivery.about.get_absolute_url()
 

@@ -96,6 +96,7 @@ EVENTS = {
     "follow_up_planned": gettext_lazy("%(who)s planned a follow-up: %(type)s."),
     "follow_up_done": gettext_lazy("%(who)s ticked off a follow-up: %(type)s."),
     "follow_up_changed": gettext_lazy("%(who)s changed a follow-up record: %(type)s."),
+    "follow_up_handed_over": gettext_lazy("%(who)s gave a planned follow-up to %(to)s: %(type)s."),
     "follow_up_deleted": gettext_lazy("%(who)s deleted a follow-up record: %(type)s, %(at)s."),
 }
 
@@ -112,6 +113,11 @@ TOLD = {
     "file_imported": gettext_lazy(
         "%(who)s has imported the file. Of %(rows)s rows, %(new)s came in, %(there)s were there already, "
         "%(refused)s were refused."
+    ),
+    "handed_over": gettext_lazy("%(who)s handed work of %(leaver)s over to you, %(count)s in all."),
+    "invited": gettext_lazy(
+        "%(who)s invites you to Pursuit. Your user name is %(username)s. Choose a password by the link within an hour; "
+        "later, “Forgot password?” sends another."
     ),
     "charged": gettext_lazy("%(who)s imported a file and put you in charge of what came in with it, %(count)s in all."),
 }
@@ -158,6 +164,7 @@ ICONS = {
     "follow_up_planned": ("chat-left-text", ""),
     "follow_up_done": ("chat-left-text", ""),
     "follow_up_changed": ("chat-left-text", ""),
+    "follow_up_handed_over": ("person-up", ""),
     "follow_up_deleted": ("chat-left-text", ""),
 }
 

@@ -5,6 +5,7 @@ from django.db import models
 from django.db.models import Count, Exists, F, OuterRef, Q, Window
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext_lazy
 
 from crm import permissions
 from crm.querysets import Guarded
@@ -87,6 +88,7 @@ class FollowUp(Recorded):
     """
 
     guard = "follow_up"
+    IN_HAND = ngettext_lazy("%(count)d planned follow-up", "%(count)d planned follow-ups", "count")
     TRACKED = ("kind", "content", "at", "done_at", "contact", "owner")
 
     opportunity = models.ForeignKey(
@@ -133,6 +135,10 @@ class FollowUp(Recorded):
     @property
     def about(self):
         return self.opportunity or self.customer
+
+    @classmethod
+    def held_by(cls, person):
+        return cls.objects.planned().filter(owner=person)
 
     @property
     def is_late(self):
@@ -192,6 +198,27 @@ class FollowUp(Recorded):
                 about.note(kind, by=by, changes=changes, follow_up=it.pk, type=describe(it.kind))
             it._plan_next(by, next_at, next_content)
             it._touch()
+
+    @whole()
+    def hand_over(self, *, to, by):
+        """
+        This will make the planned follow-up `to`'s or, where they do not see what it is about, that of whoever is in
+        charge there; it gives who. Raises NotAllowed, Refused, Gone.
+        """
+        about = locked(self.about)
+        with acting(by, "change", self) as it:
+            if it.done_at is not None:
+                raise Refused(_("This was ticked off already."))
+            receiver = to if permissions.permits(to, "view", about) else about.owner
+            if receiver == it.owner or not receiver.is_active:
+                raise Refused(_("%(name)s does not see what it is about.") % {"name": to})
+            it.owner = receiver
+            changes = it.changes()
+            it.version += 1
+            it.save()
+            told = {"changes": changes, "to": describe(receiver), "follow_up": it.pk, "type": describe(it.kind)}
+            about.note("follow_up_handed_over", by=by, **told)
+        return receiver
 
     @whole()
     def delete_(self, *, by, seen=None):

@@ -11,6 +11,7 @@ from django.db.models.functions import Coalesce
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext_lazy
 from django_fsm import TransitionNotAllowed
 
 from approvals.models import Act, Approval, Task, changed
@@ -140,6 +141,7 @@ class Opportunity(Placed, Priced, Lifecycle, Entry, Recorded):
 
     guard = "opportunity"
     NUMBER = "OP"
+    IN_HAND = ngettext_lazy("%(count)d open opportunity", "%(count)d open opportunities", "count")
     TRACKED = (
         "name", "customer", "business_type", "source", "state", "stage", "amount", "probability", "expected_close_on",
         "description", "owner", "department", "closed_on", "lost_reason", "closing_note",
@@ -296,6 +298,10 @@ class Opportunity(Placed, Priced, Lifecycle, Entry, Recorded):
         return reverse("opportunity", args=[self.pk])
 
     # Questions
+
+    @classmethod
+    def held_by(cls, person):
+        return cls.objects.owned_by(person).open()
 
     @property
     def is_late(self):
@@ -578,11 +584,11 @@ class Opportunity(Placed, Priced, Lifecycle, Entry, Recorded):
             it.closing_note = reason
             it.record("voided", by=by)
 
-    def transfer(self, *, to, by, seen=None):
+    def transfer(self, *, to, by, seen=None, tell=True):
         """
         This will put somebody else in charge; planned follow-ups go along, nothing else changes. While an approval
-        is pending only an administrator may, and what is returned then goes to the new owner. Raises NotAllowed,
-        Stale, Refused.
+        is pending only an administrator may, and what is returned then goes to the new owner. Unless `tell`, nobody
+        gets a message: a handover sends one for all. Raises NotAllowed, Stale, Refused.
         """
         with acting(by, "transfer", self, seen=seen) as it:
             before = it.owner
@@ -600,7 +606,8 @@ class Opportunity(Placed, Priced, Lifecycle, Entry, Recorded):
                 approval.hand_over(it, by=by)
             it.record("transferred", by=by)
             it.follow_ups.planned().filter(owner=before).update(owner=to)
-            Message.tell([to, before], "transferred", it, by=by, to=describe(to))
+            if tell:
+                Message.tell([to, before], "transferred", it, by=by, to=describe(to))
 
     def share(self, *, by, people=(), departments=(), may_edit=False, seen=None):
         """

@@ -9,6 +9,7 @@ from collections import namedtuple
 from django.db import models
 from django.db.models import F, Value
 from django.db.models.functions import Cast
+from django.utils.translation import ngettext_lazy
 from guardian.models import GroupObjectPermissionBase, UserObjectPermissionBase
 
 from crm.names import localized
@@ -22,8 +23,16 @@ class OpportunityUserShare(UserObjectPermissionBase):
 
     content_object = models.ForeignKey("opportunities.Opportunity", models.CASCADE, related_name="user_shares")
 
+    IN_HAND = ngettext_lazy(
+        "%(count)d opportunity shared with them", "%(count)d opportunities shared with them", "count"
+    )
+
     class Meta(UserObjectPermissionBase.Meta):
         abstract = False
+
+    @classmethod
+    def held_by(cls, person):
+        return cls.objects.filter(user=person)
 
 
 class OpportunityGroupShare(GroupObjectPermissionBase):

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from opportunities import follow_up_views, reports, views
+from opportunities import follow_up_views, handover_views, reports, views
 from opportunities.forms import OwnerPicker
 from opportunities.lists import OpportunityList
 
@@ -34,5 +34,7 @@ urlpatterns = [
     path("follow-ups/<int:pk>/done/", follow_up_views.follow_up_done, name="follow_up_done"),
     path("follow-ups/<int:pk>/edit/", follow_up_views.follow_up_edit, name="follow_up_edit"),
     path("follow-ups/<int:pk>/delete/", follow_up_views.follow_up_delete, name="follow_up_delete"),
+    path("people/<int:pk>/handover/", handover_views.handover, name="handover"),
+    path("people/<int:pk>/handover/<int:job>/", handover_views.handover_summary, name="handover_summary"),
     path("ranking/", reports.ranking, name="ranking"),
 ]

@@ -50,11 +50,14 @@ NOT_WALKED = {
     "account_logout",
     "account_reset_password_from_key",  # needs the link of a mail
     "account_reset_password_from_key_done",
+    "handover_summary",  # needs the worker
     "import_check",  # these need a file and the worker
     "import_match",
     "import_refused",
     "import_run",
     "import_stop",
+    "person_invite_again",  # needs somebody who has no password yet
+    "person_reactivate",  # needs somebody deactivated
     "set_language",
     "task_assign",  # needs another candidate
 }

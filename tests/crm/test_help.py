@@ -98,10 +98,12 @@ def test_every_verb_that_people_may_do_is_explained(client):
         ("/ranking/", "ranking"),
         ("/imports/", "imports"),
         ("/profile/", "profile"),
+        ("/people/", "administration"),
+        ("/departments/", "administration"),
     ],
 )
 def test_the_question_mark_beside_a_title_opens_the_help_on_that_area(client, address, area):
-    client.force_login(make.user())
+    client.force_login(make.user(None, "administrator", at="head-office"))
     assert f'<a class="help-link" href="/help/{area}/"' in client.get(address).content.decode()
 
 

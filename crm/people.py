@@ -1,0 +1,146 @@
+"""The verbs of those who administer people and departments: each leaves an audit row where rights or places change."""
+
+from allauth.account.models import EmailAddress
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
+
+from crm.holding import rights
+from crm.models import Audit, Department, User
+from crm.permissions import allows
+from crm.verbs import NotAllowed, Refused, locked, whole
+from notices.models import Delivery
+
+
+def _check(by):
+    if not allows(by, "administer"):
+        raise NotAllowed()
+
+
+# ── People ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@whole()
+def invite(person, *, roles, by):
+    """This will enter `person` with `roles`, who can sign in by nothing but the link that is mailed to them."""
+    _check(by)
+    person.set_unusable_password()
+    person.save(force_insert=True)
+    _appoint(person, roles)
+    _note(person, None, by)
+    _mail(person, by)
+
+
+@whole()
+def invite_again(person, *, by):
+    """This will mail another link to somebody who has chosen no password yet. Raises NotAllowed, Refused."""
+    _check(by)
+    person = locked(person)
+    if person.has_usable_password() or not person.is_active or not person.email:
+        raise Refused(_("%(name)s needs no invitation.") % {"name": person})
+    _mail(person, by)
+
+
+@whole()
+def change(person, *, roles, by, **values):
+    """
+    This will give `person` other values and roles; what they have in hand stays theirs, wherever they move. Raises
+    NotAllowed, and Refused where somebody would lock themselves out.
+    """
+    _check(by)
+    it = locked(person)
+    before, email = rights(it), it.email
+    stays = it.is_superuser or any(role.key == "administrator" for role in roles)
+    if it == by and not stays:
+        raise Refused(_("You cannot take the role of administrator from yourself."), field="roles")
+    for name, value in values.items():
+        setattr(it, name, value)
+    it.save(update_fields=list(values))
+    _appoint(it, roles)
+    _note(it, before, by)
+    if it.email != email:  # or a link to a new password would go to the old address too
+        EmailAddress.objects.filter(user=it).delete()
+        Audit.note("email_changed", by=by, user=it.username)
+
+
+@whole()
+def deactivate(person, *, by):
+    """This will end the sessions of `person` and keep them from signing in. Raises NotAllowed, Refused."""
+    _check(by)
+    if person == by:
+        raise Refused(_("You cannot deactivate yourself."))
+    _set_active(person, False, by)
+
+
+@whole()
+def reactivate(person, *, by):
+    """This will let `person` sign in again; what was handed over stays where it is. Raises NotAllowed."""
+    _check(by)
+    _set_active(person, True, by)
+
+
+def _set_active(person, active, by):
+    it = locked(person)
+    if it.is_active == active:
+        return
+    before = rights(it)
+    it.is_active = active
+    it.save(update_fields=["is_active"])
+    _note(it, before, by)
+
+
+def _appoint(person, roles):
+    person.roles.set(roles)
+    person.__dict__.pop("_roles", None)
+    person.is_staff = person.is_any("administrator")
+    person.save(update_fields=["is_staff"])
+
+
+def _note(person, before, by):
+    after = rights(person)
+    if after != before:
+        Audit.note("rights_changed", by=by, user=person.username, before=before, after=after)
+
+
+def _mail(person, by):
+    Delivery.queue([(person, "invited")], person, by=by, username=person.username)
+
+
+# ── Departments ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@whole()
+def save_department(department, *, by):
+    """
+    This will enter a department, or change it: a new name, another place in the tree, with all below it, or its
+    retirement. Raises NotAllowed, and Refused with the field that is wrong.
+    """
+    _check(by)
+    list(Department.objects.select_for_update().order_by("pk").values_list("pk"))  # two moves at once make no circle
+    before = _told(Department.objects.filter(pk=department.pk).first()) if department.pk else None
+    if not department.active:
+        _check_retirement(department)
+    try:
+        department.full_clean(exclude=["province", "city", "group", "path"])
+    except ValidationError as error:
+        field, messages = next(iter(error.message_dict.items()))
+        raise Refused(messages[0], field=field) from error
+    department.save()
+    after = _told(department)
+    if after != before:
+        Audit.note("department_changed", by=by, department=department.key, before=before, after=after)
+
+
+def _check_retirement(department):
+    if department.pk and department.children.filter(active=True).exists():
+        raise Refused(_("Departments below it are in use. Retire or move them first."), field="active")
+    if department.pk and User.objects.filter(department=department, is_active=True).exists():
+        raise Refused(_("People work there. Give them another department first."), field="active")
+
+
+def _told(department):
+    return {
+        "names": department.names,
+        "parent": department.parent and department.parent.key,
+        "level": department.level,
+        "active": department.active,
+    }
