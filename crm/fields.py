@@ -431,24 +431,27 @@ class PickerField(forms.Field):
 
         @require_safe
         def view(request):
-            field = cls()
-            field.user = request.user
-            field.narrow(request.GET)
-            text = _trim(request.GET.get("q"))
-            found = list((field.search(field.queryset, text) if text else field.queryset)[: cls.limit + 1])
-            create = field.create_row(request.user, text) if text else None
-            note = "" if found or create else _("Nothing that you may choose matches.")
-            if len(found) > cls.limit:
-                note = _("There are more. Write more of the name.")
-            return JsonResponse(
-                {
-                    "options": [field.option(record) for record in found[: cls.limit]],
-                    "note": str(note),
-                    "create": {"label": str(create[0]), "url": create[1]} if create else None,
-                }
-            )
+            return cls().answer(request)
 
         return view
+
+    def answer(self, request):
+        """This will answer the combobox: what `request` asks for and its user may choose, as JSON."""
+        self.user = request.user
+        self.narrow(request.GET)
+        text = _trim(request.GET.get("q"))
+        found = list((self.search(self.queryset, text) if text else self.queryset)[: self.limit + 1])
+        create = self.create_row(request.user, text) if text else None
+        note = "" if found or create else _("Nothing that you may choose matches.")
+        if len(found) > self.limit:
+            note = _("There are more. Write more of the name.")
+        return JsonResponse(
+            {
+                "options": [self.option(record) for record in found[: self.limit]],
+                "note": str(note),
+                "create": {"label": str(create[0]), "url": create[1]} if create else None,
+            }
+        )
 
 
 def _trim(text):

@@ -44,6 +44,12 @@ class CommentForm(RecordForm):
         help_texts = {"text": _("@ and a name tells that person.")}
         widgets = {"text": Textarea(attrs={"rows": 2})}
 
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        # Where the text field asks for the people whose name begins like what follows an @.
+        people = f"{self.instance.about.get_absolute_url()}comments/?people"
+        self.fields["text"].widget.attrs |= {"data-mentions": people, "data-matches": _("Matches")}
+
     def enter(self):
         self.instance.add(by=self.user)
         return self.instance

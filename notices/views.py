@@ -13,6 +13,7 @@ from crm.forms import Form, posted
 from crm.permissions import allows, fetch, require
 from notices.forms import AnnouncementForm, CommentForm
 from notices.models import CHANGES, TOPICS, Announcement, Comment, Event, Message, look
+from notices.pickers import MentionPicker
 
 PAGE = 25
 FEW = 3  # comments on the page of a record
@@ -111,7 +112,12 @@ def _find(user, pk):
 
 
 def comments_on(request, record):
-    """This will show all comments on `record`, fetched to comment on, and add the one that was sent."""
+    """
+    This will show all comments on `record`, fetched to comment on, and add the one that was sent; asked for `?people`,
+    it answers with those whom one may mention.
+    """
+    if request.method == "GET" and "people" in request.GET:
+        return MentionPicker(record).answer(request)
     form = CommentForm(posted(request), user=request.user, instance=Comment(about=record))
     if form.is_valid() and (comment := form.make()):
         messages.success(request, _("Comment added."))

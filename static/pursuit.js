@@ -1,4 +1,5 @@
-// Makes the pages pleasant: keys, menus, busy buttons, questions in a dialog, toasts that leave, pickers that search.
+// Makes the pages pleasant: keys, menus, busy buttons, questions in a dialog, toasts that leave, pickers that search,
+// mentions that offer names.
 // Everything works without it; nothing here decides anything.
 (() => {
   "use strict";
@@ -154,40 +155,32 @@
     else note.remove();
   };
 
-  // ── Pickers: a combobox over a text field and the key beside it ───────────────────────────────────────────────────
+  // ── A list below a text field, to choose from by pointer or by arrow keys ─────────────────────────────────────────
 
-  let pickers = 0;
+  let lists = 0;
 
-  const combobox = (picker) => {
-    const input = picker.querySelector("input[type=text]");
-    const key = picker.querySelector(`input[type=hidden][name="${input.name}_id"]`);
-    const many = "many" in picker.dataset;
+  // `choose` is called with the row that was chosen: { picked, address } as `row` was given them.
+  const listBelow = (input, label, choose) => {
     const list = document.createElement("div");
-    const id = `options-${++pickers}`;
-    let asked = "";
+    const id = `options-${++lists}`;
     let current = -1;
-    let timer;
 
     list.className = "panel";
     list.id = id;
     list.setAttribute("role", "listbox");
-    list.setAttribute("aria-label", picker.dataset.matches);
+    list.setAttribute("aria-label", label);
     list.hidden = true;
     input.after(list);
-    input.setAttribute("role", "combobox");
     input.setAttribute("aria-autocomplete", "list");
-    input.setAttribute("aria-expanded", "false");
     input.setAttribute("aria-controls", id);
 
     const options = () => [...list.querySelectorAll("[role=option]")];
 
-    const close = () => {
-      clearTimeout(timer);
-      asked = null;
-      list.hidden = true;
+    const open = (is) => {
+      list.hidden = !is;
       current = -1;
-      input.setAttribute("aria-expanded", "false");
       input.removeAttribute("aria-activedescendant");
+      if (input.getAttribute("role") === "combobox") input.setAttribute("aria-expanded", String(is));
     };
 
     const point = (index) => {
@@ -236,25 +229,41 @@
         note.textContent = answer.note;
         list.append(note);
       }
-      list.hidden = false;
-      current = -1;
-      input.setAttribute("aria-expanded", "true");
-      input.removeAttribute("aria-activedescendant");
+      open(true);
+      list.scrollIntoView({ block: "nearest" });
     };
 
-    const ask = async () => {
-      const typed = input.value.trim();
-      asked = typed;
-      const address = new URL(picker.dataset.src, location.href);
-      address.searchParams.set("q", typed);
-      try {
-        const answer = await fetch(address, { headers: { Accept: "application/json" } });
-        const found = answer.ok && (await answer.json());
-        if (found && asked === typed) show(found, typed);  // a slow answer to an older text is dropped
-      } catch {
-        close();  // the text field goes on working
-      }
+    list.addEventListener("mousedown", (event) => event.preventDefault());  // or the field loses the focus before the click
+    list.addEventListener("click", (event) => {
+      const option = within(event.target, "[role=option]");
+      if (option) choose(option);
+    });
+
+    return {
+      show,
+      close: () => open(false),
+      isOpen: () => !list.hidden,
+      step: (by) => point(by > 0 ? current + 1 : current < 0 ? -1 : current - 1),
+      pointed: () => options()[current],
+      offered: () => options().filter((option) => option.picked),
     };
+  };
+
+  const matching = async (source, typed) => {
+    const address = new URL(source, location.href);
+    address.searchParams.set("q", typed);
+    const answer = await fetch(address, { headers: { Accept: "application/json" } });
+    return answer.ok && answer.json();
+  };
+
+  // ── Pickers: a combobox over a text field and the key beside it ───────────────────────────────────────────────────
+
+  const combobox = (picker) => {
+    const input = picker.querySelector("input[type=text]");
+    const key = picker.querySelector(`input[type=hidden][name="${input.name}_id"]`);
+    const many = "many" in picker.dataset;
+    let asked = "";
+    let timer;
 
     const tick = (one) => {
       if (picker.querySelector(`input[type=checkbox][value="${one.id}"]`)) return;
@@ -292,31 +301,110 @@
       input.dispatchEvent(new Event("change", { bubbles: true }));
     };
 
+    input.setAttribute("role", "combobox");
+    input.setAttribute("aria-expanded", "false");
+    const list = listBelow(input, picker.dataset.matches, choose);
+
+    const close = () => {
+      clearTimeout(timer);
+      asked = null;
+      list.close();
+    };
+
+    const ask = async () => {
+      const typed = input.value.trim();
+      asked = typed;
+      try {
+        const found = await matching(picker.dataset.src, typed);
+        if (found && asked === typed) list.show(found, typed);  // a slow answer to an older text is dropped
+      } catch {
+        close();  // the text field goes on working
+      }
+    };
+
     input.addEventListener("input", () => {
       if (key) key.value = "";
       clearTimeout(timer);
       timer = setTimeout(ask, 150);
     });
-    input.addEventListener("click", () => list.hidden && ask());
+    input.addEventListener("click", () => list.isOpen() || ask());
     input.addEventListener("blur", () => close());
-    list.addEventListener("mousedown", (event) => event.preventDefault());  // or the field loses the focus before the click
-    list.addEventListener("click", (event) => {
-      const option = within(event.target, "[role=option]");
-      if (option) choose(option);
-    });
     input.addEventListener("keydown", (event) => {
       if (event.isComposing) return;  // an input method is still at work
       if (event.key === "ArrowDown" || event.key === "ArrowUp") {
         event.preventDefault();
-        if (list.hidden) ask();
-        else point(event.key === "ArrowDown" ? current + 1 : current < 0 ? -1 : current - 1);
-      } else if (event.key === "Enter" && !list.hidden) {
+        if (list.isOpen()) list.step(event.key === "ArrowDown" ? 1 : -1);
+        else ask();
+      } else if (event.key === "Enter" && list.isOpen()) {
         event.preventDefault();
-        const offered = options().filter((option) => option.picked);
+        const offered = list.offered();
         const named = offered.filter((option) => option.picked.label.toLocaleLowerCase() === asked.toLocaleLowerCase());
-        const meant = current >= 0 ? options()[current] : [named, offered].find((some) => some.length === 1)?.[0];
+        const meant = list.pointed() || [named, offered].find((some) => some.length === 1)?.[0];
         if (meant) choose(meant);
-      } else if (event.key === "Escape" && !list.hidden) {
+      } else if (event.key === "Escape" && list.isOpen()) {
+        event.preventDefault();
+        event.stopPropagation();
+        close();
+      }
+    });
+  };
+
+  // ── Mentions: after @ a text offers the people whose name begins so ───────────────────────────────────────────────
+
+  const mentions = (text) => {
+    let asked = null;
+    let timer;
+
+    // What is typed after the last @ before the caret, which is not that of an e-mail address.
+    const typed = () => text.value.slice(0, text.selectionStart).match(/(?:^|[^A-Za-z0-9_.@])@([^@\n,.;:!?，。；：！？]{1,40})$/)?.[1];
+
+    const list = listBelow(text, text.dataset.matches, (option) => {
+      const word = typed();
+      if (word === undefined) return close();
+      const caret = text.selectionStart;
+      const { label, username } = option.picked;
+      const alone = list.offered().filter((one) => one.picked.label === label).length === 1;
+      text.setRangeText(`${alone ? label : username} `, caret - word.length, caret, "end");
+      close();
+      text.dispatchEvent(new Event("input", { bubbles: true }));
+    });
+
+    const close = () => {
+      clearTimeout(timer);
+      asked = null;
+      list.close();
+    };
+
+    const ask = async () => {
+      const word = typed();
+      if (word === undefined || word.startsWith(" ")) return close();
+      asked = word;
+      try {
+        const found = await matching(text.dataset.mentions, word);
+        if (!found || asked !== word) return;
+        if (found.options.length) list.show(found, word);
+        else close();  // the name is over, and the sentence goes on
+      } catch {
+        close();
+      }
+    };
+
+    text.addEventListener("input", () => {
+      clearTimeout(timer);
+      timer = setTimeout(ask, 150);
+    });
+    text.addEventListener("blur", close);
+    text.addEventListener("keydown", (event) => {
+      if (event.isComposing || !list.isOpen()) return;
+      if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+        event.preventDefault();
+        list.step(event.key === "ArrowDown" ? 1 : -1);
+      } else if (event.key === "Enter" || event.key === "Tab") {
+        const meant = list.pointed() || (list.offered().length === 1 && list.offered()[0]);
+        if (!meant) return close();
+        event.preventDefault();
+        meant.click();
+      } else if (event.key === "Escape") {
         event.preventDefault();
         event.stopPropagation();
         close();
@@ -330,6 +418,10 @@
     for (const picker of root.querySelectorAll(".picker:not([data-ready])")) {
       picker.dataset.ready = "yes";
       combobox(picker);
+    }
+    for (const text of root.querySelectorAll("textarea[data-mentions]:not([data-ready])")) {
+      text.dataset.ready = "yes";
+      mentions(text);
     }
     for (const note of root.querySelectorAll(".note:not([data-ready])")) {
       note.dataset.ready = "yes";

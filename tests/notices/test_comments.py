@@ -282,3 +282,35 @@ def test_the_history_is_narrowed_to_one_topic(client, opportunity):
     assert kinds("changes") == {"created", "changed"}
     assert kinds("follow_ups") == set()
     assert kinds("") == kinds("§") == {"created", "reported", "granted", "changed", "commented", "shared"}
+
+
+# Whom one may mention, while one types
+
+
+def offered(client, record, typed):
+    answer = client.get(f"{record.get_absolute_url()}comments/", {"people": "", "q": typed})
+    assert answer.status_code == 200
+    return [(one["label"], one["username"], one["second"]) for one in answer.json()["options"]]
+
+
+def test_it_offers_colleagues_by_name_and_says_who_cannot_see_the_record(client, opportunity):
+    chief = colleague(opportunity, "zhu.wei", name="Zhu Wei")
+    other = make.user("zhu.min", "rep", at=make.department(), name="Zhu Min")
+    make.user("zhu.left", "rep", name="Zhu Left", is_active=False)
+
+    assert offered(client, opportunity, "zhu") == [
+        ("Zhu Min", "zhu.min", f"{other.department}, Sales rep; cannot see this"),
+        ("Zhu Wei", "zhu.wei", f"{chief.department}, GM"),
+    ]
+
+
+def test_it_does_not_offer_oneself(client, opportunity):
+    twin = colleague(opportunity, "twin", name=opportunity.owner.name)
+
+    assert [username for _name, username, _where in offered(client, opportunity, twin.name)] == ["twin"]
+
+
+def test_a_stranger_is_offered_nobody_by_a_record_they_do_not_see(client, opportunity):
+    client.force_login(make.user("stranger"))
+
+    assert client.get(f"{opportunity.get_absolute_url()}comments/", {"people": "", "q": "a"}).status_code == 404
