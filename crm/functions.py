@@ -2,7 +2,7 @@
 
 import string
 
-from django.db.models import BooleanField, CharField, Func, IntegerField, TextField, Transform
+from django.db.models import BooleanField, CharField, Func, IntegerField, Subquery, TextField, Transform
 from django.db.models.lookups import Contains
 
 LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
@@ -24,6 +24,20 @@ class PkIn(Func):
 
     def as_postgresql(self, compiler, connection, **extra):
         return self.as_sql(compiler, connection, template="%(expressions)s)", arg_joiner=" = ANY(ARRAY", **extra)
+
+
+class Joined(Subquery):
+    """The texts that a subquery gives, joined by commas into one; NULL where it gives none."""
+
+    output_field = TextField()
+    template = "(SELECT group_concat(texts.one) FROM (%(subquery)s) AS texts)"
+
+    def __init__(self, queryset, text):
+        super().__init__(queryset.order_by().annotate(one=text).values("one"))
+
+    def as_postgresql(self, compiler, connection, **extra):
+        template = "(SELECT string_agg(texts.one, ',') FROM (%(subquery)s) AS texts)"
+        return self.as_sql(compiler, connection, template=template, **extra)
 
 
 class DayNumber(Func):

@@ -29,6 +29,7 @@ ELSEWHERE = {
     "": "start",
     "contacts": "customers",
     "follow-ups": "opportunities",
+    "products": "opportunities",
     "announcements": "messages",
     "accounts": "profile",
     "people": "administration",

@@ -5,11 +5,13 @@ from django.contrib.auth.models import AbstractUser, Group, UserManager
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models, transaction
+from django.db.models.functions import Concat
 from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
+from crm.functions import Joined
 from crm.names import Named
 
 
@@ -161,6 +163,11 @@ class Role(Named):
 
 
 class UserQuerySet(models.QuerySet):
+    def with_roles(self):
+        """This will bring along what the roles held permit, which each page asks for, without a query for them."""
+        held = Role.objects.filter(users=models.OuterRef("pk"))
+        return self.annotate(roles_held=Joined(held, Concat("key", models.Value(":"), "scope")))
+
     def visible_to(self, user):
         """Everybody who works here is known to everybody who signs in."""
         return self if user.is_active else self.none()
@@ -221,6 +228,10 @@ class User(AbstractUser):
 
     @cached_property
     def _roles(self):
+        """This will list the roles held, of which key and scope are known."""
+        if "roles_held" in self.__dict__:  # by `with_roles`
+            held = [one.split(":") for one in (self.roles_held or "").split(",") if one]
+            return [Role(key=key, scope=scope) for key, scope in held]
         return list(self.roles.all())
 
     @property
@@ -236,11 +247,16 @@ class User(AbstractUser):
             return Role.Scope.ALL
         return Role.Scope.BELOW if Role.Scope.BELOW in scopes and self.department_id else Role.Scope.OWN
 
+    def forget_roles(self):
+        """This will make the roles be asked for again, after they were changed."""
+        for name in ("_roles", "roles_held"):
+            self.__dict__.pop(name, None)
+
     def is_any(self, *role_keys):
         return not self.role_keys.isdisjoint(role_keys)
 
     def refresh_from_db(self, *args, **kwargs):
-        self.__dict__.pop("_roles", None)
+        self.forget_roles()
         super().refresh_from_db(*args, **kwargs)
 
 

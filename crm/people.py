@@ -90,7 +90,7 @@ def _set_active(person, active, by):
 
 def _appoint(person, roles):
     person.roles.set(roles)
-    person.__dict__.pop("_roles", None)
+    person.forget_roles()
     person.is_staff = person.is_any("administrator")
     person.save(update_fields=["is_staff"])
 

@@ -87,6 +87,12 @@ def money(amount, currency=None):
     return f"{'-' if amount < 0 else ''}{symbol(currency)}{text}"
 
 
+def quantity(number):
+    """This will write a number without the zeros that say nothing: 12, 1,200.5."""
+    text = f"{Decimal(number):,f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
 def money_short(amount, currency=None):
     """This will write an amount in three digits, for the board: ¥1.28 M, ¥96 k, ¥128 万."""
     if amount is None:

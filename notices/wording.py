@@ -33,6 +33,7 @@ EVENTS = {
     "created": gettext_lazy("%(who)s created it."),
     "imported": gettext_lazy("%(who)s imported it as a past record."),
     "changed": gettext_lazy("%(who)s changed %(fields)s."),
+    "lines_changed": gettext_lazy("%(who)s changed %(fields)s."),
     "moved": gettext_lazy("%(who)s moved it to %(stage)s."),
     "reported": gettext_lazy("%(who)s asked %(to)s to approve the report."),
     "sign_asked": gettext_lazy("%(who)s asked %(to)s to approve the signing."),
@@ -296,15 +297,19 @@ def _figure(model, name):
 def _name(field, name):
     if name == "done_at":  # set by ticking off, so it is no field of a form
         return pgettext("follow-up", "done")
-    return str(field.verbose_name) if field else name
+    if field is None:
+        return name
+    if field.auto_created:  # what points here, such as the lines of an opportunity
+        return str(field.related_model._meta.verbose_name_plural)
+    return str(field.verbose_name)
 
 
 def _shown(field, value):
     """This will word one side of a change as the pages do: amounts, dates, choices, names in the reader's language."""
     if value in (None, ""):
         return ""
-    if isinstance(value, dict):
-        return _label(value)
+    if isinstance(value, dict | list):
+        return "\n".join(_label(one) for one in (value if isinstance(value, list) else [value]))
     if isinstance(value, bool):
         return _("Yes") if value else _("No")
     if field is None:

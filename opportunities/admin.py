@@ -5,8 +5,9 @@ verbs.
 
 from django.contrib import admin
 
-from crm.admin import PicklistAdmin
+from crm.admin import NamesField, PicklistAdmin
 from opportunities.picklists import BusinessType, FollowUpKind, LostReason, Pipeline, Source, Stage
+from opportunities.products import Product, RevenueCategory
 
 admin.site.register([BusinessType, Source, FollowUpKind, Pipeline], PicklistAdmin)
 
@@ -24,3 +25,23 @@ class StageAdmin(PicklistAdmin):
 
     def get_readonly_fields(self, request, obj=None):
         return [*super().get_readonly_fields(request, obj), *(["pipeline", "kind"] if obj else [])]
+
+
+@admin.register(RevenueCategory)
+class RevenueCategoryAdmin(PicklistAdmin):
+    list_display = ["name", "key", "parent", "level", "order", "active"]
+    list_filter = ["level", "active"]
+    list_select_related = ["parent"]
+
+
+@admin.register(Product)
+class ProductAdmin(PicklistAdmin):
+    list_display = ["name", "key", "category", "price", "order", "active"]
+    list_editable = ["price", "order", "active"]
+    list_filter = ["category", "active"]
+    list_select_related = ["category"]
+
+    def formfield_for_dbfield(self, field, request, **kwargs):
+        if field.name == "unit":
+            return NamesField(label=field.verbose_name, help_text=field.help_text)
+        return super().formfield_for_dbfield(field, request, **kwargs)

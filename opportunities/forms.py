@@ -225,6 +225,8 @@ class OpportunityForm(Asking, RecordForm):
             )  # fmt: skip
         else:
             del self.fields["owner"]  # that is Transfer
+            if self.instance.adds_up:
+                del self.fields["amount"]  # the lines say it
         if self.instance.state != State.RETURNED:
             del self.fields["comment"]
         if not self.may_submit:

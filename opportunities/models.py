@@ -1,5 +1,6 @@
 """What we may sell: opportunities, who shares them, how they were signed, and where they stood on any past day."""
 
+from contextlib import contextmanager
 from copy import copy
 from decimal import Decimal
 
@@ -22,18 +23,23 @@ from crm.moments import organisation_today
 from crm.money import Priced
 from crm.pinyin import sort_key
 from crm.querysets import Guarded, in_scope
-from crm.verbs import NotAllowed, Refused, acting
+from crm.verbs import NotAllowed, Refused, acting, whole
 from customers.models import Contact, Customer
 from notices.models import Delivery, Message, Recorded, describe
 from opportunities.entry import Entry
 from opportunities.follow_ups import FollowUp
 from opportunities.lifecycle import CLOSED, OPEN, PENDING, Lifecycle, State
+from opportunities.lines import Line, Lined
 from opportunities.picklists import BusinessType, FollowUpKind, LostReason, Pipeline, Source, Stage
+from opportunities.products import Product, RevenueCategory
 from opportunities.ranking import Ranked, Reported, Signed
 from opportunities.shares import OpportunityGroupShare, OpportunityUserShare
 from opportunities.signings import Movement, Signing
 
-__all__ = ["BusinessType", "FollowUp", "FollowUpKind", "LostReason", "Pipeline", "Source", "Stage", "State"]
+__all__ = [
+    "BusinessType", "FollowUp", "FollowUpKind", "Line", "LostReason", "Pipeline", "Product", "RevenueCategory",
+    "Source", "Stage", "State",
+]  # fmt: skip
 
 
 class Incomplete(Refused):
@@ -136,18 +142,20 @@ class SharedWithReader(kinds.YesNo):
         )
 
 
-class Opportunity(Placed, Priced, Lifecycle, Entry, Recorded):
+class Opportunity(Placed, Priced, Lifecycle, Entry, Lined, Recorded):
     """A possible sale to a customer, in the charge of one person."""
 
     guard = "opportunity"
     NUMBER = "OP"
     IN_HAND = ngettext_lazy("%(count)d open opportunity", "%(count)d open opportunities", "count")
     TRACKED = (
-        "name", "customer", "business_type", "source", "state", "stage", "amount", "probability", "expected_close_on",
-        "description", "owner", "department", "closed_on", "lost_reason", "closing_note",
+        "name", "customer", "business_type", "source", "state", "stage", "amount", "amount_from", "probability",
+        "expected_close_on", "description", "owner", "department", "closed_on", "lost_reason", "closing_note",
     )  # fmt: skip
     REQUIRED = ("name", "customer", "business_type", "amount", "expected_close_on")
-    FROZEN = frozenset({"name", "customer", "business_type", "amount", "stage", "expected_close_on"})
+    FROZEN = frozenset(
+        {"name", "customer", "business_type", "amount", "amount_from", "lines", "stage", "expected_close_on"}
+    )
     APPROVAL_CORE = ("customer", "business_type", "amount")
     APPROVAL_KEYS = ("amount", "customer", "expected_close_on")
     APPROVAL_JOINS = ("customer", "business_type", "source", "stage", "owner", "department")
@@ -340,7 +348,7 @@ class Opportunity(Placed, Priced, Lifecycle, Entry, Recorded):
             "name", "customer", "business_type", "source", "stage", "amount", "probability", "expected_close_on",
             "description",
         )  # fmt: skip
-        return {name: describe(getattr(self, name)) for name in shown}
+        return {name: describe(getattr(self, name)) for name in shown} | {"lines": self.lines_described()}
 
     def approval_asked(self, act, form):
         """This will give, as an event that is not saved, what was asked for beside the opportunity's own values."""
@@ -388,11 +396,29 @@ class Opportunity(Placed, Priced, Lifecycle, Entry, Recorded):
         This will give the opportunity other values. While an approval is pending, what it is about is frozen for
         everybody but the holder of the task, whose changes are kept with the task. Raises NotAllowed, Stale, Refused.
         """
+        with self._changing(by, seen, "changed") as it:
+            it._change(values)
+
+    def change_lines(self, *, by, lines, amount_from, amount=None, seen=None):
+        """
+        This will put `lines`, not saved, in the place of those there are, and make the amount their sum, or `amount` as
+        it was typed. Frozen and kept as what `change` changes. Raises NotAllowed, Stale, Refused.
+        """
+        with self._changing(by, seen, "lines_changed") as it:
+            it.put_lines(lines)
+            it.amount_from = it.AmountFrom(amount_from)
+            it._change({} if it.adds_up else {"amount": amount})
+            it.add_up()
+            it.settle()
+
+    @contextmanager
+    def _changing(self, by, seen, event):
+        """This will give it to change, and then record as `event` what was changed, or refuse what may not be."""
         with acting(by, "change", self, seen=seen) as it:
             if it.is_closed:
                 raise Refused(_("This opportunity is closed, so it can no longer be changed."))
             task = it.task_held_by(by)
-            it._change(values)
+            yield it
             changes = it.changes()
             if not changes:
                 return
@@ -402,7 +428,7 @@ class Opportunity(Placed, Priced, Lifecycle, Entry, Recorded):
                 raise Refused(_("This is being approved, so it cannot be changed until it is decided."))
             if task is not None and changes.keys() - it.FROZEN - {"probability"}:
                 raise NotAllowed()
-            it.record("changed", by=by)
+            it.record(event, by=by)
             if "customer" in changes:
                 it._follow_customer()
             if task is not None:
@@ -450,6 +476,8 @@ class Opportunity(Placed, Priced, Lifecycle, Entry, Recorded):
             if emptied and name in self.REQUIRED and self.state not in (State.DRAFT, State.RETURNED):
                 raise Refused(_("This cannot be emptied any more."), field=name)
             setattr(self, name, value)
+        if self.adds_up and "amount" in values and self.amount != self._before["amount"]:
+            raise Refused(_("The amount is the sum of the lines: change those."), field="amount")
         if self.stage.kind != Stage.Kind.OPEN:
             raise Refused(_("Won and lost are reached by signing and terminating."), field="stage")
         if not self.stage.active and self._before["stage"] != self.stage_id:
@@ -697,7 +725,10 @@ class Opportunity(Placed, Priced, Lifecycle, Entry, Recorded):
         same = ("name", "business_type", "source", "amount", "currency", "description")
         draft = Opportunity(**{name: getattr(self, name) for name in same}, stage=self.stage.pipeline.first_stage)
         draft.customer = Customer.objects.visible_to(by).filter(pk=self.customer_id).first()
-        draft.create(by=by)
+        draft.amount_from, draft.line_count = self.amount_from, self.line_count
+        with whole():
+            draft.create(by=by)
+            Line.objects.bulk_create(line.copied(draft) for line in self.its_lines())
         return draft
 
     # What an approval tells it

@@ -479,6 +479,10 @@ class Page:
         return {stage: int(spent // 86400) for stage, spent in seconds.items()}, since
 
     @property
+    def can_change_lines(self):
+        return "change" in self.opportunity.may and not self.obstacle("change")
+
+    @property
     def can_move(self):
         return "move" in self.opportunity.may and self.opportunity.state == State.ACTIVE
 

@@ -2,8 +2,9 @@
 
 from django.urls import path
 
-from opportunities import follow_up_views, handover_views, reports, views
+from opportunities import follow_up_views, handover_views, line_views, reports, views
 from opportunities.forms import OwnerPicker
+from opportunities.line_forms import ProductPicker
 from opportunities.lists import OpportunityList
 
 urlpatterns = [
@@ -12,6 +13,7 @@ urlpatterns = [
     path("opportunities/owners/", OwnerPicker.as_view(), name="owner_pick"),
     path("opportunities/<int:pk>/", views.record, name="opportunity"),
     path("opportunities/<int:pk>/edit/", views.edit, name="opportunity_edit"),
+    path("opportunities/<int:pk>/lines/", line_views.lines, name="opportunity_lines"),
     path("opportunities/<int:pk>/history/", views.history, name="opportunity_history"),
     path("opportunities/<int:pk>/sign/", views.sign, name="opportunity_sign"),
     path("opportunities/<int:pk>/terminate/", views.terminate, name="opportunity_terminate"),
@@ -36,5 +38,7 @@ urlpatterns = [
     path("follow-ups/<int:pk>/delete/", follow_up_views.follow_up_delete, name="follow_up_delete"),
     path("people/<int:pk>/handover/", handover_views.handover, name="handover"),
     path("people/<int:pk>/handover/<int:job>/", handover_views.handover_summary, name="handover_summary"),
+    path("products/", line_views.products, name="products"),
+    path("products/pick/", ProductPicker.as_view(), name="product_pick"),
     path("ranking/", reports.ranking, name="ranking"),
 ]

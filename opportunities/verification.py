@@ -7,7 +7,7 @@ from functools import reduce
 from operator import or_
 
 from django.contrib.contenttypes.models import ContentType
-from django.db.models import Exists, F, IntegerField, Max, Min, OuterRef, Subquery
+from django.db.models import BigIntegerField, Exists, F, Max, Min, OuterRef, Q, Subquery
 from django.db.models.functions import Cast, Coalesce
 
 from approvals.models import Act, Approval
@@ -16,6 +16,7 @@ from crm.pinyin import sort_key
 from crm.verification import differ, each
 from notices.models import Event
 from opportunities.lifecycle import CLOSED, State
+from opportunities.lines import Line
 from opportunities.models import FollowUp, Opportunity, OpportunityContact
 from opportunities.picklists import Stage
 from opportunities.shares import OpportunityGroupShare
@@ -32,6 +33,7 @@ def differences():
     yield from _movements()
     yield from _numbers()
     yield from _customers()
+    yield from _lines()
 
 
 def _approvals():
@@ -85,7 +87,7 @@ def _signings():
         if month != day.replace(day=1):
             yield f"signing {pk}: counts in {month:%Y-%m}, and was signed on {day}"
     for model in (Opportunity, Signing):
-        cents = Cast(Coalesce(F("amount"), 0) * 100, IntegerField())
+        cents = Cast(Coalesce(F("amount"), 0) * 100, BigIntegerField())
         yield from each(model.objects.exclude(base_cents=cents), "its base amount is not its amount")
 
 
@@ -135,3 +137,22 @@ def _customers():
     yield from each(about.filter(differ("customer", "opportunity__customer")), "is not with its opportunity's customer")
     strangers = OpportunityContact.objects.exclude(contact__customer=F("opportunity__customer"))
     yield from each(strangers, "names a person of another customer than the opportunity's")
+
+
+def _lines():
+    """A line comes to what its figures say, and an amount that is said to be the sum of the lines is."""
+    sums, counts = {}, {}
+    for line in Line.objects.order_by("pk").iterator():
+        stored = line.subtotal
+        if line.work_out() != stored:
+            yield f"line {line.pk}: its subtotal is not its quantity, price and discount"
+        counts[line.opportunity_id] = counts.get(line.opportunity_id, 0) + 1
+        sums[line.opportunity_id] = sums.get(line.opportunity_id, 0) + stored
+    lined = Opportunity.objects.filter(Exists(Line.objects.filter(opportunity=OuterRef("pk"))) | ~Q(line_count=0))
+    adding = Opportunity.objects.filter(amount_from=Opportunity.AmountFrom.LINES)
+    for pk, count in lined.order_by("pk").values_list("pk", "line_count"):
+        if count != counts.get(pk, 0):
+            yield f"opportunity {pk}: its number of lines is not that of its lines"
+    for pk, amount in adding.order_by("pk").values_list("pk", "amount"):
+        if amount != sums.get(pk):
+            yield f"opportunity {pk}: its amount is not the sum of its lines"

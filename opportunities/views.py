@@ -53,7 +53,7 @@ def _fetch(request, verb, pk, to_act=()):
     return fetch(request.user, verb, Opportunity, queryset=records, to_act=acts, pk=pk)
 
 
-def _page_for(request, verb, pk, rule=None, to_act=()):
+def page_for(request, verb, pk, rule=None, to_act=()):
     """This will give the Page to do `verb` on. Raises Refused where that cannot be done now and nothing was typed."""
     page = Page(_fetch(request, verb, pk, to_act), request.user)
     if request.method != "POST" and (reason := page.obstacle(rule or verb)):
@@ -61,7 +61,7 @@ def _page_for(request, verb, pk, rule=None, to_act=()):
     return page
 
 
-def _obstructed(form, page, verb):
+def obstructed(form, page, verb):
     """This will tell whether `verb` cannot be done now, and say why on a form that was sent: what was typed stays."""
     reason = form.is_bound and page.obstacle(verb)
     if reason:
@@ -70,7 +70,7 @@ def _obstructed(form, page, verb):
     return bool(reason)
 
 
-def _to(request, opportunity):
+def to_record(request, opportunity):
     """This will lead to the opportunity, or, where it is out of the reader's sight now, to the list."""
     return redirect(opportunity if permits_now(request.user, "view", opportunity) else "opportunities")
 
@@ -108,23 +108,23 @@ def new(request):
     )
     if form.is_valid() and (opportunity := form.make()):
         messages.success(request, _said(form, opportunity))
-        return _to(request, opportunity)
+        return to_record(request, opportunity)
     return render(request, "opportunities/form.html", {"form": form}, status=form.status)
 
 
 @a_page
 def edit(request, pk):
-    page = _page_for(request, "change", pk, to_act=FORM_JOINS)
+    page = page_for(request, "change", pk, to_act=FORM_JOINS)
     opportunity = page.opportunity
     data = request.POST if request.method == "POST" else None
     form = OpportunityForm(data, user=request.user, instance=opportunity)
     if form.task is not None and form.task.approval.act != Act.REPORT:
         fields = SigningFields if form.task.approval.act == Act.SIGN else TerminatingFields
         form.asked = fields(data, user=request.user, initial=_asked_before(form.task.round.form))
-    stands = not _obstructed(form, page, "change") and form.is_valid()
+    stands = not obstructed(form, page, "change") and form.is_valid()
     if stands and (form.asked is None or form.asked.is_valid()) and form.change():
         messages.success(request, _said(form, opportunity))
-        return redirect("task", form.task.pk) if form.task is not None else _to(request, form.instance)
+        return redirect("task", form.task.pk) if form.task is not None else to_record(request, form.instance)
     return render(request, "opportunities/form.html", {"form": form, "opportunity": opportunity}, status=form.status)
 
 
@@ -158,7 +158,7 @@ def _key(request):
 
 
 def _ask(request, pk, act, form_class, template):
-    page = _page_for(request, act, pk, to_act=("owner", "department"))
+    page = page_for(request, act, pk, to_act=("owner", "department"))
     opportunity = page.opportunity
     again = page.unfinished if page.unfinished is not None and page.unfinished.act == act else None
     form = form_class(
@@ -167,7 +167,7 @@ def _ask(request, pk, act, form_class, template):
         record=opportunity,
         initial=_asked_before(page.round.form) if again else _asked_at_first(opportunity),
     )
-    if not _obstructed(form, page, act) and form.is_valid() and form.does(getattr(opportunity, act), **form.values()):
+    if not obstructed(form, page, act) and form.is_valid() and form.does(getattr(opportunity, act), **form.values()):
         messages.success(request, _("Submitted to %(name)s.") % {"name": form.cleaned_data["approver"]})
         return redirect(opportunity)
     context = {"form": form, "opportunity": opportunity, "page": page, "again": again}
@@ -196,7 +196,7 @@ def terminate(request, pk):
 
 def _question(request, pk, verb, method, template, said, form_class=Form, rule=None):
     """This will ask, and on POST do, what cannot simply be taken back."""
-    page = _page_for(request, verb, pk, rule)
+    page = page_for(request, verb, pk, rule)
     opportunity = page.opportunity
     form = form_class(request.POST if request.method == "POST" else None, user=request.user, record=opportunity)
     if form.is_valid():
@@ -240,11 +240,11 @@ def move(request, pk):
 
 @a_page
 def transfer(request, pk):
-    opportunity = _page_for(request, "transfer", pk).opportunity
+    opportunity = page_for(request, "transfer", pk).opportunity
     form = TransferForm(request.POST if request.method == "POST" else None, user=request.user, record=opportunity)
     if form.is_valid() and form.does(opportunity.transfer, to=form.cleaned_data["owner"]):
         messages.success(request, _("%(name)s is in charge now.") % {"name": opportunity.owner})
-        return _to(request, opportunity)
+        return to_record(request, opportunity)
     context = {"form": form, "opportunity": opportunity}
     return render(request, "opportunities/transfer.html", context, status=form.status)
 
@@ -300,7 +300,7 @@ def contact(request, pk):
 
 @a_page
 def correct(request, pk):
-    opportunity = _page_for(request, "correct", pk).opportunity
+    opportunity = page_for(request, "correct", pk).opportunity
     signing = getattr(opportunity, "signing", None)
     before = signing and {
         "contract_number": signing.contract_number,

@@ -282,6 +282,15 @@
       input.before(line);
     };
 
+    // What the choice says of the fields beside it; what somebody typed there stays.
+    const fill = (values) => {
+      for (const [name, value] of Object.entries(values)) {
+        const field = within(input, "[data-row]")?.querySelector(`[name$="-${name}"]`);
+        if (!field || (field.value && field.value !== field.dataset.filled)) continue;
+        field.value = field.dataset.filled = value;
+      }
+    };
+
     const choose = (option) => {
       if (option.address) {
         window.open(option.address, "_blank", "noopener");
@@ -296,6 +305,7 @@
       } else {
         key.value = one.id;
         input.value = one.label;
+        fill(one.fills || {});
       }
       close();
       input.dispatchEvent(new Event("change", { bubbles: true }));
@@ -411,6 +421,23 @@
       }
     });
   };
+
+  // ── A row more: a copy of the one in a template, under the next number ────────────────────────────────────────────
+
+  document.addEventListener("click", (event) => {
+    const button = within(event.target, "button[data-adds]");
+    if (!button) return;
+    event.preventDefault();
+    const count = button.form.elements.rows;
+    const number = Number(count.value);
+    const row = document.createElement("template");
+    row.innerHTML = document.getElementById(button.dataset.adds).innerHTML.replaceAll("line-new", `line-${number}`);
+    const added = row.content.firstElementChild;
+    document.getElementById(button.dataset.into).append(row.content);
+    count.value = number + 1;
+    enhance(added);
+    added.querySelector("input[type=text]").focus();
+  });
 
   // ── On every page, and on every part that comes in later ──────────────────────────────────────────────────────────
 

@@ -9,7 +9,17 @@ from django.utils import timezone
 from crm.models import Department, Level, Role, User
 from crm.moments import organisation_today
 from customers.models import Contact, Customer
-from opportunities.models import BusinessType, FollowUp, FollowUpKind, LostReason, Opportunity, Stage
+from opportunities.models import (
+    BusinessType,
+    FollowUp,
+    FollowUpKind,
+    Line,
+    LostReason,
+    Opportunity,
+    Product,
+    RevenueCategory,
+    Stage,
+)
 
 _number = count(1)
 PASSWORD = "pursuit-demo"
@@ -152,3 +162,20 @@ def follow_up(about, *, by=None, at=None, content="Called.", **fields):
     )
     made.add(by=by or about.owner)
     return made
+
+
+def product(key="CAM", *, price=1450, category="equipment", names=None, **fields):
+    """This will make a product of the price list, in a category of its own key, unless they are there."""
+    held, _new = RevenueCategory.objects.get_or_create(key=category, defaults={"names": {"en": category.capitalize()}})
+    made, _new = Product.objects.get_or_create(
+        key=key,
+        defaults={"names": names or {"en": f"Product {key}"}, "unit": {"en": "piece"}, "price": price, "category": held}
+        | fields,
+    )
+    return made
+
+
+def line(product=None, quantity=1, price=100, discount=0, **fields):
+    """This will build a line, of `product` or of a description, and not save it."""
+    fields = {"description": "" if product else "Something"} | fields
+    return Line(product=product, quantity=quantity, price=price, discount=discount, **fields)

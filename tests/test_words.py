@@ -66,7 +66,7 @@ WRONG = "§§"  # what nobody means, and no word either
 BLOCKS = {"p", "li", "td", "th", "div", "dd", "dt", "h1", "h2", "h3", "option", "label", "legend", "title", "section"}
 ATTRIBUTES = ("placeholder", "title", "aria-label", "alt")
 NO_WORDS = re.compile(
-    r"Pursuit|English|简体中文|[A-Z]\w+/[\w/-]+|OP\d{4}-\d+|\b[A-Z]+-[\d-]+|\S+@\S+|https?://\S+|\b(?:CNY|UTC|UTF-8)\b"
+    r"Pursuit|English|简体中文|[A-Z]\w+/[\w/-]+|OP\d{4}-\d+|\b[A-Z]+-[A-Z\d-]+|\S+@\S+|https?://\S+|\b(?:CNY|UTC|UTF-8)\b"
 )
 
 

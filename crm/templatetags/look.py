@@ -12,6 +12,7 @@ register = template.Library()
 
 register.filter("count", shown.count)
 register.filter("money", shown.money)
+register.filter("quantity", shown.quantity)
 register.filter("money_short", shown.money_short)
 register.filter("waited", shown.waited)
 register.filter("waited_short", shown.waited_short)

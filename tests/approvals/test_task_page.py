@@ -115,7 +115,7 @@ def test_a_second_round_shows_what_changed_since_one_returned_it(people, reporte
     response = sign_in(people.deputy).get(address(reported))
 
     page, source = text(response), response.content.decode()
-    assert "What changed since you returned it 2 of 9 fields" in page
+    assert "What changed since you returned it 2 of 10 fields" in page
     assert "Who decides there?" in page
     assert "Counted again." in page
     assert "<del>¥100,000</del>" in source

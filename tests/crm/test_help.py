@@ -95,6 +95,7 @@ def test_every_verb_that_people_may_do_is_explained(client):
         ("/tasks/", "tasks"),
         ("/messages/", "messages"),
         ("/announcements/", "messages"),
+        ("/products/", "opportunities"),
         ("/ranking/", "ranking"),
         ("/imports/", "imports"),
         ("/profile/", "profile"),

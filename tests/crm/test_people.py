@@ -52,11 +52,11 @@ def test_the_list_shows_everybody_and_is_narrowed(client, admin, person):
 
 
 def test_the_list_costs_the_same_for_one_and_for_thirty(client, admin, django_assert_num_queries):
-    with django_assert_num_queries(9):
+    with django_assert_num_queries(8):
         client.get("/people/")
     for _number in range(30):
         make.user()
-    with django_assert_num_queries(9):
+    with django_assert_num_queries(8):
         client.get("/people/")
 
 

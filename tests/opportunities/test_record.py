@@ -277,8 +277,8 @@ def test_a_lost_one_did_not_come_past_where_it_stood(client):
 def test_the_headings_are_those_of_the_manual(client):
     headings = re.findall(r"<h2>(.*?)</h2>", page(client, in_state("active")))
     texts = [re.sub(r"<span.*?</span>", "", heading).strip() for heading in headings]
-    sections = ["Follow-up Records", "Comments", "Approval history", "History", "Details", "Contacts", "Shared with"]
-    assert texts[:7] == sections
+    main, aside = ["Follow-up Records", "Lines", "Comments", "Approval history", "History"], ["Details", "Contacts"]
+    assert texts[:8] == [*main, *aside, "Shared with"]
 
 
 def test_the_history_of_approvals_tells_rounds_decisions_and_comments(client):
@@ -377,7 +377,7 @@ def test_it_costs_the_same_for_one_and_for_thirty_of_everything(client, django_a
         opportunity.share(by=opportunity.owner, people=[guest])
         client.force_login({"owner": opportunity.owner, "guest": guest, **people}[reader])
         client.get(address(opportunity))
-        with django_assert_num_queries(13 if not costs else costs[0]) as asked:
+        with django_assert_num_queries(12 if not costs else costs[0]) as asked:
             assert client.get(address(opportunity)).status_code == 200
         costs.append(len(asked))
     assert costs[0] == costs[1] <= 15
@@ -388,7 +388,7 @@ def test_it_costs_at_most_fifteen_queries_in_every_state(client, django_assert_m
     opportunity = in_state(state)
     make.follow_up(opportunity)
     page(client, opportunity)
-    with django_assert_max_num_queries(15):
+    with django_assert_max_num_queries(14):
         client.get(address(opportunity))
 
 
@@ -399,10 +399,10 @@ def test_five_hundred_shares_cost_no_query_more_and_the_page_shows_ten(client, d
         make.User(username=f"guest{number}", name=f"Guest {number}", department=opportunity.department)
         for number in range(500)
     )
-    with django_assert_num_queries(13):
+    with django_assert_num_queries(12):
         client.get(address(opportunity))
     opportunity.share(by=opportunity.owner, people=guests)
-    with django_assert_num_queries(13):
+    with django_assert_num_queries(12):
         html = client.get(address(opportunity)).content.decode()
     assert "Guest 9" in html and "Guest 10<" not in html
     assert "All 500" in html

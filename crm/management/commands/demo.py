@@ -19,7 +19,19 @@ from crm.models import Department, Role, User
 from crm.moments import organisation_month, organisation_today
 from customers.models import Contact, Customer, CustomerLevel, Industry
 from notices.models import Announcement, Comment, Delivery, Event, Message
-from opportunities.models import BusinessType, FollowUp, FollowUpKind, LostReason, Movement, Opportunity, Source, Stage
+from opportunities.models import (
+    BusinessType,
+    FollowUp,
+    FollowUpKind,
+    Line,
+    LostReason,
+    Movement,
+    Opportunity,
+    Product,
+    RevenueCategory,
+    Source,
+    Stage,
+)
 
 FILE = settings.BASE_DIR / "fixtures" / "demo.json"
 WORKING_DAY = range(0, 8 * 60, 37)  # minutes into it, at which one act follows another
@@ -63,6 +75,10 @@ class Company:
             self.departments[row["key"]] = Department.objects.create(parent=parent, **row)
         self.people = {row[0]: self.person(*row) for row in self.demo["users"]}
         self.customers = {row[0]: self.customer(*row) for row in self.demo["customers"]}
+        for order, row in enumerate(self.demo["categories"], 1):
+            self.category(order, *row)
+        for order, row in enumerate(self.demo["products"], 1):
+            self.product(order, *row)
         for row in self.demo["opportunities"]:
             self.opportunity(row)
         for row in self.demo["plans"]:
@@ -106,6 +122,37 @@ class Company:
                 Contact(customer=customer, name=contact, title=title, phone=phone).create(by=owner)
         return customer
 
+    def category(self, order, key, parent, english, chinese):
+        RevenueCategory.objects.create(
+            key=key,
+            order=order,
+            names={"en": english, "zh-hans": chinese},
+            parent=RevenueCategory.objects.filter(key=parent).first(),
+        )
+
+    def product(self, order, key, category, price, english, chinese, unit, unit_chinese):
+        Product.objects.create(
+            key=key,
+            order=order,
+            names={"en": english, "zh-hans": chinese},
+            category=RevenueCategory.objects.get(key=category),
+            price=price,
+            unit={"en": unit, "zh-hans": unit_chinese},
+        )
+
+    def line(self, code, quantity, price, discount, description=""):
+        """This will build a line: of a product at its list price, or of what `description` says."""
+        product = Product.objects.filter(key=code).first()
+        return Line(
+            product=product,
+            category=product and product.category,
+            description=description,
+            quantity=Decimal(str(quantity)),
+            unit=product.unit_name if product else "",
+            price=Decimal(price) if product is None else product.price,
+            discount=Decimal(discount),
+        )
+
     def opportunity(self, row):
         owner = self.people[row["owner"]]
         age, stage = row["age"], Stage.objects.get(key=row["stage"])
@@ -126,6 +173,9 @@ class Company:
                 description=row.get("first_description", row.get("description", "")),
             )
             opportunity.create(by=owner)
+            if "lines" in row:
+                lines = [self.line(*line) for line in row["lines"]]
+                opportunity.change_lines(by=owner, lines=lines, amount_from="lines")
             for contact in opportunity.customer.contacts.all():
                 opportunity.add_contact(contact=contact, by=owner)
         for person, may_edit in row.get("share", []):

@@ -1,0 +1,49 @@
+"""The page of an opportunity's lines, and the price list."""
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
+
+from opportunities.line_forms import LinesForm, ProductPicker
+from opportunities.products import Product, RevenueCategory
+from opportunities.views import a_page, obstructed, page_for, to_record
+
+PAGE = 100
+
+
+@a_page
+def lines(request, pk):
+    """This will show the form of the lines; on POST save them, add a row, or only work out what they come to."""
+    page = page_for(request, "change", pk)
+    opportunity = page.opportunity
+    form = LinesForm(request.POST if request.method == "POST" else None, user=request.user, opportunity=opportunity)
+    if "work-out" in request.GET and form.is_bound:
+        form.is_valid()
+        return render(
+            request, "opportunities/lines/_sums.html", {"form": form, "opportunity": opportunity, "oob": True}
+        )
+    if form.is_bound and request.POST.get("act") == "add":
+        form.add_row()
+    elif not obstructed(form, page, "change") and form.is_valid() and form.change():
+        messages.success(request, _("Saved."))
+        task = opportunity.task_held_by(request.user)
+        return redirect("task", task.pk) if task is not None else to_record(request, opportunity)
+    context = {"form": form, "opportunity": opportunity, "page": page}
+    return render(request, "opportunities/lines/form.html", context, status=form.status)
+
+
+@require_safe
+def products(request):
+    """This will show the price list: what is sold, in the order of the categories."""
+    text = request.GET.get("q", "").strip()
+    sold = Product.objects.filter(active=True)
+    if text:
+        sold = ProductPicker().search(sold, text)
+    names = {category.pk: (place, name) for place, (category, name) in enumerate(RevenueCategory.tree())}
+    rows = sorted(sold, key=lambda product: (names[product.category_id][0], product.order, product.key))
+    for product in rows:
+        product.category_name = names[product.category_id][1]
+    page = Paginator(rows, PAGE).get_page(request.GET.get("page"))
+    return render(request, "opportunities/lines/products.html", {"page": page, "text": text})
