@@ -237,6 +237,10 @@ class Page:
         return _("Round %(number)d") % {"number": self.last_round.number} if self.last_round else ""
 
     @property
+    def record_kind(self):
+        return self.record._meta.model_name
+
+    @property
     def rest_heading(self):
         return _("The rest of the report") if self.approval.act == Act.REPORT else _("The opportunity")
 

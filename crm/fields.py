@@ -8,6 +8,7 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo, available_timezones
 
 from django import forms
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db.models import Model, Q
 from django.http import JsonResponse
@@ -16,8 +17,10 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
+from crm import files
 from crm.money import LARGEST
 from crm.shown import symbol
+from crm.verbs import Refused
 
 # ── Reading text, for forms and imports alike ────────────────────────────────────────────────────────────────────────
 
@@ -117,6 +120,36 @@ class AmountField(forms.Field):
 
     def prepare_value(self, value):
         return f"{value:,.2f}".removesuffix(".00") if isinstance(value, int | Decimal) else value
+
+
+class FilesInput(forms.FileInput):
+    """A field to choose several files."""
+
+    allow_multiple_selected = True
+
+
+class FilesField(forms.FileField):
+    """Files to be kept, several at once. Cleans to a list; each that is not taken is named, with the reason."""
+
+    def __init__(self, **kwargs):
+        super().__init__(widget=FilesInput(), **kwargs)
+        self.widget.attrs["accept"] = ",".join(f".{end}" for end in files.taken())
+
+    def clean(self, data, initial=None):
+        uploads = list(data or [])
+        wrong = []
+        if len(uploads) > settings.FILES_AT_ONCE:
+            told = _("At most %(count)d files at once.")
+            raise ValidationError(told, params={"count": settings.FILES_AT_ONCE}, code="many")
+        for upload in uploads:
+            try:
+                files.examine(upload)
+            except Refused as error:
+                name = files.safe_name(upload.name or "") or _("A file")
+                wrong.append(ValidationError("%(name)s: %(why)s", params={"name": name, "why": error.message}))
+        if wrong:
+            raise ValidationError(wrong)
+        return uploads
 
 
 class DayField(forms.DateField):

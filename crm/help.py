@@ -30,6 +30,7 @@ ELSEWHERE = {
     "contacts": "customers",
     "follow-ups": "opportunities",
     "products": "opportunities",
+    "files": "opportunities",
     "announcements": "messages",
     "accounts": "profile",
     "people": "administration",

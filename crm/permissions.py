@@ -59,6 +59,7 @@ TABLES = {
         "add_contact": {OWNER, SCOPE} | EVERYWHERE,
         "add_follow_up": {OWNER, SCOPE} | EVERYWHERE,
         "comment": {OWNER, SCOPE} | EVERYWHERE,
+        "add_file": {OWNER, SCOPE} | EVERYWHERE,
     },
     "contact": {
         "view": {OWNER, SCOPE, THROUGH} | EVERYWHERE,
@@ -70,6 +71,7 @@ TABLES = {
         "view": {THROUGH} | EVERYWHERE,  # with what it is about; who wrote it and sees that no more, sees it no more
         "change": {OWNER} | EVERYWHERE,
         "delete": {OWNER} | EVERYWHERE,
+        "add_file": {OWNER} | EVERYWHERE,
     },
 }
 

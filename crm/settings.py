@@ -1,6 +1,7 @@
 """Every setting of Pursuit; what differs between machines is read from the environment, in the first part."""
 
 from pathlib import Path
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import environ
 from csp.constants import NONE, SELF
@@ -57,6 +58,11 @@ vars().update(env.email_url("EMAIL_URL", default="consolemail://"))
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Pursuit <pursuit@localhost>")
 MEDIA_ROOT = Path(env.str("MEDIA_ROOT", default=str(VAR_DIR / "media")))
 IMPORT_MOST_BYTES = env.int("IMPORT_MOST_BYTES", default=50 << 20)  # of a file that is imported
+FILES_URL = env.str("FILES_URL", default="")  # where files on records lie: s3://key:secret@host/bucket, or MEDIA_ROOT
+FILE_MOST_BYTES = env.int("FILE_MOST_BYTES", default=20 << 20)  # of one file on a record
+FILE_TYPES = env.list("FILE_TYPES", default=[])  # ends of their names: pdf,docx; all that crm.files knows where empty
+FILES_AT_ONCE, FILES_EACH = 20, 500  # of one sending, of one record
+UPLOAD_MOST_BYTES = env.int("UPLOAD_MOST_BYTES", default=250 << 20)  # of everything sent at once
 IMPORT_MOST_ROWS = env.int("IMPORT_MOST_ROWS", default=200_000)
 
 ORGANISATION_TIME_ZONE = env.str("ORGANISATION_TIME_ZONE", default="Asia/Shanghai")  # whose months the ranking counts
@@ -241,8 +247,39 @@ STATICFILES_FINDERS = [
     "crm.assets.Finder",
 ]
 WHITENOISE_USE_FINDERS = not PRODUCTION  # a machine of one's own needs no collectstatic
+
+
+def files_storage(url):
+    """This will give where the files of records lie: an S3-compatible store by its address, else a folder of ours."""
+    if not url:
+        return {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": MEDIA_ROOT / "files"}}
+    parts = urlsplit(url)
+    asked = dict(parse_qsl(parts.query))
+    if parts.scheme != "s3" or not parts.hostname or not parts.path.strip("/"):
+        raise ImproperlyConfigured("FILES_URL is no address of a store. Set it to s3://key:secret@host/bucket.")
+    scheme = "http" if asked.get("secure") == "0" else "https"
+    options = {
+        "access_key": unquote(parts.username or ""),
+        "secret_key": unquote(parts.password or ""),
+        "bucket_name": parts.path.strip("/"),
+        "endpoint_url": f"{scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}",
+        "region_name": asked.get("region", "us-east-1"),
+        "addressing_style": "path",
+        "default_acl": None,
+        "file_overwrite": False,
+        "signature_version": "s3v4",
+    }
+    return {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": options}
+
+
+FILE_UPLOAD_HANDLERS = [
+    "crm.files.Limit",
+    "django.core.files.uploadhandler.MemoryFileUploadHandler",
+    "django.core.files.uploadhandler.TemporaryFileUploadHandler",
+]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "files": files_storage(FILES_URL),
     "staticfiles": {
         "BACKEND": "crm.assets.HashedStorage" if PRODUCTION else "django.contrib.staticfiles.storage.StaticFilesStorage"
     },

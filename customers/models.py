@@ -14,6 +14,7 @@ from crm.names import Picklist
 from crm.pinyin import sort_key
 from crm.querysets import Guarded
 from crm.verbs import Gone, NotAllowed, Refused, acting, whole
+from notices.files import Filed
 from notices.models import Comment, Event, Message, Recorded, describe
 
 WEB = URLValidator(["http", "https"], message=_("Write an address that begins with http:// or https://."))
@@ -53,7 +54,7 @@ class CustomerQuerySet(Guarded):
         return self.order_by("name_key", "id")
 
 
-class Customer(Placed, Recorded):
+class Customer(Placed, Filed, Recorded):
     """
     An organisation, or a person without one, that may buy. Nobody sees it whole but its owner and their superiors.
     """

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 from django.conf import settings
-from django.contrib.contenttypes.fields import GenericForeignKey
 from django.contrib.contenttypes.models import ContentType
 from django.db import models, transaction
 from django.db.models import Exists, F, OuterRef, Q
@@ -19,18 +18,8 @@ from django.utils.translation import gettext_lazy as _
 from crm import permissions
 from crm.models import User
 from crm.verbs import NotAllowed, Refused, Stale, locked, whole
-
-
-class About(models.Model):
-    """What says something about a record of any kind. A generic link has no foreign key; the index makes up for it."""
-
-    about_type = models.ForeignKey(ContentType, models.PROTECT, related_name="+", db_index=False)
-    about_id = models.PositiveBigIntegerField()
-    about = GenericForeignKey("about_type", "about_id")
-
-    class Meta:
-        abstract = True
-
+from notices.about import About
+from notices.files import Filed
 
 # What a history can be narrowed to: {key: the kinds of event}. Whatever is not here is a change.
 TOPICS = {
@@ -43,6 +32,7 @@ TOPICS = {
         "dropped", "assigned", "amended", "voided",
     ],
     "shares": ["shared", "unshared", "transferred"],
+    "files": ["file_added", "file_deleted"],
 }  # fmt: skip
 CHANGES = "changes"
 
@@ -332,10 +322,11 @@ class AnnouncementQuerySet(models.QuerySet):
         return self.annotate(unread=Exists(Announcement.objects.unread_for(user).filter(pk=OuterRef("pk")).order_by()))
 
 
-class Announcement(Recorded):
+class Announcement(Filed, Recorded):
     """Something published to many: to chosen departments and those below them, or to everybody."""
 
     TRACKED = ("title", "body", "withdrawn_at")
+    FILES_CHANGE = "announce"
 
     title = models.CharField(_("title"), max_length=200)
     body = models.TextField(_("text"))
@@ -359,6 +350,11 @@ class Announcement(Recorded):
 
     def get_absolute_url(self):
         return reverse("announcement", args=[self.pk])
+
+    def files_permit(self, user, verb):
+        if verb == "view":
+            return type(self).objects.visible_to(user).filter(pk=self.pk).exists()
+        return permissions.allows(user, "announce")
 
     @transaction.atomic
     def publish(self, *, by, departments=()):

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from notices import views
+from notices import file_views, views
 
 urlpatterns = [
     path("messages/", views.messages_to_me, name="messages"),
@@ -13,6 +13,10 @@ urlpatterns = [
     path("announcements/<int:pk>/", views.announcement, name="announcement"),
     path("announcements/<int:pk>/edit/", views.announcement_edit, name="announcement_edit"),
     path("announcements/<int:pk>/withdraw/", views.announcement_withdraw, name="announcement_withdraw"),
+    path("files/<int:pk>/", file_views.file, name="file"),
+    path("files/<int:pk>/preview/", file_views.file_preview, name="file_preview"),
+    path("files/<int:pk>/delete/", file_views.file_delete, name="file_delete"),
+    path("files/<slug:kind>/<int:pk>/", file_views.files_of, name="files_of"),
     path("comments/<int:pk>/edit/", views.comment_edit, name="comment_edit"),
     path("comments/<int:pk>/delete/", views.comment_delete, name="comment_delete"),
 ]

@@ -183,6 +183,7 @@ def history_of(request, record):
         ("approvals", _("Approvals")),
         (CHANGES, _("Changes")),
         ("shares", _("Shares and transfers")),
+        ("files", _("Files")),
     ]
     now = topic if topic in {*TOPICS, CHANGES} else ""
     return render(request, "notices/history.html", {"record": record, "page": page, "topics": topics, "topic": now})

@@ -91,6 +91,8 @@ EVENTS = {
     "commented": gettext_lazy("%(who)s commented."),
     "comment_changed": gettext_lazy("%(who)s changed a comment."),
     "comment_deleted": gettext_lazy("%(who)s deleted a comment."),
+    "file_added": gettext_lazy("%(who)s added %(files)s."),
+    "file_deleted": gettext_lazy("%(who)s deleted the file %(file)s."),
     "published": gettext_lazy("%(who)s published it."),
     "announcement_withdrawn": gettext_lazy("%(who)s withdrew it."),
     "follow_up_added": gettext_lazy("%(who)s added a follow-up record: %(type)s."),
@@ -161,6 +163,8 @@ ICONS = {
     "commented": ("chat-dots", ""),
     "comment_changed": ("chat-dots", ""),
     "comment_deleted": ("chat-dots", ""),
+    "file_added": ("paperclip", ""),
+    "file_deleted": ("paperclip", ""),
     "follow_up_added": ("chat-left-text", ""),
     "follow_up_planned": ("chat-left-text", ""),
     "follow_up_done": ("chat-left-text", ""),
@@ -237,6 +241,9 @@ class _Names(dict):
         # A department's label is one text per language; only a person's is plain, so the keys cannot be mistaken.
         is_reader = described and isinstance(described["label"], str) and described["id"] == self.reader.pk
         return pgettext("to whom", "you") if is_reader else _label(described)
+
+    def _files(self):
+        return _list(self.said.data["files"])
 
     def _stage(self):
         return _label(self._changed("stage"))

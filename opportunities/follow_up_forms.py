@@ -4,9 +4,11 @@ from django import forms
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from crm.fields import MomentField
+from crm.fields import FilesField, MomentField
 from crm.forms import RecordForm
+from crm.verbs import whole
 from customers.pickers import ContactPicker
+from notices.files import File
 from opportunities.follow_ups import FollowUp
 
 
@@ -15,6 +17,7 @@ class FollowUpForm(RecordForm):
 
     at = MomentField(label=_("When"), help_text=_("In the past: it is done. Ahead: it is planned."))
     contact = ContactPicker(label=_("With"), required=False)
+    files = FilesField(label=_("Files"), required=False)
     next_at = MomentField(label=_("Next follow-up"), required=False)
     next_content = forms.CharField(
         label=_("What comes next"),
@@ -51,7 +54,9 @@ class FollowUpForm(RecordForm):
         return {name: self.cleaned_data[name] for name in ("next_at", "next_content")}
 
     def enter(self):
-        self.instance.add(by=self.user, **self.next)
+        with whole():
+            self.instance.add(by=self.user, **self.next)
+            File.add(self.instance, self.cleaned_data["files"], by=self.user)
         return self.instance
 
 
@@ -62,6 +67,7 @@ class DoneForm(FollowUpForm):
         super().__init__(*args, **kwargs)
         self.initial["at"] = timezone.now()
         self.fields["at"].help_text = ""
+        del self.fields["files"]
 
     def change(self):
         return super().change(done=True, **self.next)
@@ -73,4 +79,4 @@ class ChangeForm(FollowUpForm):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self.fields["at"].help_text = ""
-        del self.fields["next_at"], self.fields["next_content"]
+        del self.fields["files"], self.fields["next_at"], self.fields["next_content"]

@@ -53,7 +53,7 @@ def _add(request, about, follow_up):
         "at": timezone.now(),
         "contact": request.GET.get("contact"),
     }
-    form = FollowUpForm(posted(request), user=request.user, instance=follow_up, initial=initial)
+    form = FollowUpForm(posted(request), request.FILES or None, user=request.user, instance=follow_up, initial=initial)
     if form.is_valid() and (added := form.make()):
         request.session[LAST_KIND] = added.kind_id
         messages.success(request, _("Follow-up record added.") if added.done_at else _("Follow-up planned."))

@@ -11,6 +11,7 @@ from crm import permissions
 from crm.querysets import Guarded
 from crm.verbs import NotAllowed, Refused, acting, locked, whole
 from customers.models import Contact, Customer
+from notices.files import Filed
 from notices.models import Recorded, describe
 from opportunities.picklists import FollowUpKind
 
@@ -81,7 +82,7 @@ class FollowUpQuerySet(Guarded):
         )
 
 
-class FollowUp(Recorded):
+class FollowUp(Filed, Recorded):
     """
     A call, a visit, a meeting … with a customer, planned or done; about an opportunity, or about the customer
     alone.
@@ -135,6 +136,10 @@ class FollowUp(Recorded):
     @property
     def about(self):
         return self.opportunity or self.customer
+
+    @property
+    def files_subject(self):
+        return self.about
 
     @classmethod
     def held_by(cls, person):

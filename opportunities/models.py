@@ -25,6 +25,7 @@ from crm.pinyin import sort_key
 from crm.querysets import Guarded, in_scope
 from crm.verbs import NotAllowed, Refused, acting, whole
 from customers.models import Contact, Customer
+from notices.files import Filed
 from notices.models import Delivery, Message, Recorded, describe
 from opportunities.entry import Entry
 from opportunities.follow_ups import FollowUp
@@ -142,7 +143,7 @@ class SharedWithReader(kinds.YesNo):
         )
 
 
-class Opportunity(Placed, Priced, Lifecycle, Entry, Lined, Recorded):
+class Opportunity(Placed, Priced, Lifecycle, Entry, Lined, Filed, Recorded):
     """A possible sale to a customer, in the charge of one person."""
 
     guard = "opportunity"

@@ -422,6 +422,30 @@
     });
   };
 
+  // ── Files: chosen or dropped, they go at once; a bar shows how far they are ───────────────────────────────────────
+
+  document.addEventListener("change", (event) => {
+    const input = within(event.target, "input[data-at-once]");
+    if (input?.files.length) input.form.requestSubmit();
+  });
+  for (const kind of ["dragover", "dragleave", "drop"]) {
+    document.addEventListener(kind, (event) => {
+      const form = within(event.target, "[data-drop]");
+      if (!form || !event.dataTransfer?.types.includes("Files")) return;
+      event.preventDefault();  // or the browser would open the file
+      form.classList.toggle("over", kind === "dragover");
+      if (kind !== "drop") return;
+      form.querySelector("input[type=file]").files = event.dataTransfer.files;
+      form.requestSubmit();
+    });
+  }
+  document.addEventListener("htmx:xhr:progress", (event) => {
+    const bar = within(event.target, "[data-drop]")?.querySelector("progress");
+    if (!bar || !event.detail.lengthComputable) return;
+    bar.hidden = false;
+    bar.value = (event.detail.loaded / event.detail.total) * 100;
+  });
+
   // ── A row more: a copy of the one in a template, under the next number ────────────────────────────────────────────
 
   document.addEventListener("click", (event) => {

@@ -43,6 +43,7 @@ delete           x     .     .     .       x                   x
 add_contact      x     x     .     .       x                   x
 add_follow_up    x     x     .     .       x                   x
 comment          x     x     .     .       x                   x
+add_file         x     x     .     .       x                   x
 """
 
 CONTACT = """
@@ -58,6 +59,7 @@ FOLLOW_UP = """
 view             .     x       x                   x
 change           x     .       x                   x
 delete           x     .       x                   x
+add_file         x     .       x                   x
 """
 
 COPIES = {"opportunity": OPPORTUNITY, "customer": CUSTOMER, "contact": CONTACT, "follow_up": FOLLOW_UP}

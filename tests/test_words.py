@@ -31,6 +31,7 @@ from django.utils import translation
 from crm.models import User
 from crm.names import Named
 from notices import delivery
+from notices.files import File
 from notices.models import Comment, Delivery
 from opportunities.lifecycle import State
 from opportunities.models import Opportunity
@@ -320,6 +321,7 @@ def json_texts(value):
 def starts(user):
     """This will give where a reader begins: home, an opportunity in each state, a task of each kind."""
     found = ["/", "/nothing/", "/opportunities/?state=", "/opportunities/?q=xyzzy", "/opportunities/?amount.over=1"]
+    found += [f"/files/opportunity/{file.about_id}/" for file in File.objects.filter(by=user)[:1]]
     for state in State:
         seen = Opportunity.objects.visible_to(user).filter(state=state)
         one = seen.filter(owner=user).last() or seen.last()

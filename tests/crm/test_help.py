@@ -24,6 +24,7 @@ EXPLAINED = {
     "change": "Modify",
     "move": "Move to",
     "add_follow_up": "Add Follow-up Record",
+    "add_file": "Add files",
     "change_contacts": "Contacts",
     "add_contact": "Add contact",
     "comment": "Comment",
@@ -44,7 +45,7 @@ EXPLAINED = {
     "announce": "New announcement",
     "administer": "People and departments",
 }
-NOT_YET = {"add_file", "reassign", "export", "freeze_month"}  # verbs that have no page
+NOT_YET = {"reassign", "export", "freeze_month"}  # verbs that have no page
 
 
 def page_of(client, area):

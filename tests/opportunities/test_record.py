@@ -277,8 +277,8 @@ def test_a_lost_one_did_not_come_past_where_it_stood(client):
 def test_the_headings_are_those_of_the_manual(client):
     headings = re.findall(r"<h2>(.*?)</h2>", page(client, in_state("active")))
     texts = [re.sub(r"<span.*?</span>", "", heading).strip() for heading in headings]
-    main, aside = ["Follow-up Records", "Lines", "Comments", "Approval history", "History"], ["Details", "Contacts"]
-    assert texts[:8] == [*main, *aside, "Shared with"]
+    main = ["Follow-up Records", "Lines", "Files", "Comments", "Approval history", "History"]
+    assert texts[:9] == [*main, "Details", "Contacts", "Shared with"]
 
 
 def test_the_history_of_approvals_tells_rounds_decisions_and_comments(client):

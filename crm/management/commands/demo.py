@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.contrib.auth.hashers import make_password
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 from django.db.models import F
@@ -18,6 +19,7 @@ from approvals.models import Approval, Round, Task
 from crm.models import Department, Role, User
 from crm.moments import organisation_month, organisation_today
 from customers.models import Contact, Customer, CustomerLevel, Industry
+from notices.files import File
 from notices.models import Announcement, Comment, Delivery, Event, Message
 from opportunities.models import (
     BusinessType,
@@ -85,6 +87,8 @@ class Company:
             self.plan(*row)
         for row in self.demo["comments"]:
             self.comment(*row)
+        for row in self.demo["files"]:
+            self.file(*row)
         for row in self.demo["announcements"]:
             self.announcement(row)
         week = timezone.now() - timedelta(days=4)
@@ -281,6 +285,13 @@ class Company:
         with self.days_ago(days):
             Comment(about=Opportunity.objects.get(name=opportunity), text=text).add(by=self.people[author])
 
+    def file(self, opportunity, days, name, *lines):
+        """This will put a small text file on an opportunity."""
+        upload = SimpleUploadedFile(name, "\r\n".join(lines).encode("utf-8-sig"))
+        about = Opportunity.objects.get(name=opportunity)
+        with self.days_ago(days):
+            File.add(about, [upload], by=about.owner)
+
     def announcement(self, row):
         made = Announcement.objects.create(
             title=row["title"],
@@ -334,4 +345,5 @@ DATED = {
     Opportunity: ["created_at"],
     FollowUp: ["created_at"],
     Comment: ["at"],
+    File: ["at"],
 }

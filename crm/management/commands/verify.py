@@ -5,6 +5,7 @@ from django.core.management.base import BaseCommand
 import approvals.verification
 import crm.verification
 import customers.verification
+import notices.verification
 import opportunities.verification
 
 
@@ -13,7 +14,7 @@ class Command(BaseCommand):
 
     def handle(self, **options):
         found = 0
-        for part in (crm, customers, approvals, opportunities):
+        for part in (crm, notices, customers, approvals, opportunities):
             for difference in part.verification.differences():
                 found += 1
                 self.stdout.write(difference)
