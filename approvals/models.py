@@ -15,6 +15,8 @@ An approval is about a record of any kind. The record keeps these promises, and 
     approval_neighbours(user)               other open records that bear on the decision and that this reader may see
     approval_pages()                        where it is changed, asked for again, made void or dropped: {verb: address}
     report(by=, approver=, comment=, seen=) asks for a report again; the other acts have pages of their own
+    approval_put_before(task)                    it waits for somebody new
+    approval_confided(task)                      what only the holder of that task is told, in words
     approval_granted(approval, by=, comment=)    the last step said yes
     approval_returned(approval, by=, comment=)   a step said no, with what to mend
 """
@@ -368,6 +370,7 @@ class Approval(Lifecycle, About, AtDepartment):
             about_id=self.about_id,
         )
         Delivery.queue([(holder, "task")], about, by=by, act=self.act, task=task.pk)
+        about.approval_put_before(task)
         return task
 
     def put_back(self, about, round_):

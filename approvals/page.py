@@ -281,6 +281,11 @@ class Page:
         return list(self.record.approval_neighbours(self.reader)[:5])
 
     @property
+    def confided(self):
+        """This will list what only the holder of the task is told, in words."""
+        return self.record.approval_confided(self.task) if self.is_mine else []
+
+    @property
     def entries(self):
         """This will list what happened in this and in earlier approvals of the record, the latest first."""
         return [entry for approval in self.approvals for entry in approval.entries()]

@@ -5,8 +5,10 @@ from django.utils.translation import gettext_lazy as _
 
 from crm.forms import Form, RecordForm
 from crm.pickers import PersonPicker
+from crm.verbs import Refused
 from customers.models import WEB, Contact, Customer
 from customers.pickers import CustomerPicker
+from customers.similar import KEYS
 
 
 def telephone():
@@ -30,6 +32,53 @@ class CustomerForm(RecordForm):
             "name", "kind", "status", "industry", "level", "tax_id", "website", "phone", "address", "description",
         ]  # fmt: skip
         widgets = {"phone": telephone(), "description": forms.Textarea({"rows": 4})}
+
+    # Which customers that look alike were shown, as keys: what is sent again all the same is saved.
+    despite = forms.CharField(required=False, widget=forms.HiddenInput)
+
+    similar = ()  # the customers that look like this one, where that stands in the way of saving
+
+    def enter(self):
+        self._look_for_alike()  # here, where a form that is sent twice does not come a second time
+        return super().enter()
+
+    def change(self):
+        try:
+            self._look_for_alike()
+        except Alike as error:
+            self.refuse(error)
+            return False
+        return super().change()
+
+    def _look_for_alike(self):
+        """This will raise Alike where customers look like what was typed, unless those were shown already."""
+        if not {"name", "tax_id", "phone", "website"} & {*self.changed_data}:
+            return
+        typed = Customer(pk=self.instance.pk, **{name: self.cleaned_data[name] for name, _key in KEYS.values()})
+        found = typed.similar_for(self.user)
+        if found and self.cleaned_data["despite"] != _keys(found):
+            raise Alike(found)
+
+    def refuse(self, error):
+        super().refuse(error)
+        if isinstance(error, Alike):
+            self.similar = error.customers
+            self.data = self.data.copy()
+            self.data[self.add_prefix("despite")] = _keys(error.customers)
+
+
+class Alike(Refused):
+    """Customers look like the one that is to be entered. Not refused for good: sent again, it is."""
+
+    status = 200
+
+    def __init__(self, customers):
+        super().__init__(_("Customers that look like this one are there already. Look at them first."))
+        self.customers = customers
+
+
+def _keys(customers):
+    return ",".join(str(customer.pk) for customer in customers)
 
 
 class ContactForm(RecordForm):

@@ -14,6 +14,7 @@ from crm.names import Picklist
 from crm.pinyin import sort_key
 from crm.querysets import Guarded
 from crm.verbs import Gone, NotAllowed, Refused, acting, whole
+from customers import similar
 from notices.files import Filed
 from notices.models import Comment, Event, Message, Recorded, describe
 
@@ -114,6 +115,11 @@ class Customer(Placed, Filed, Recorded):
         verbose_name=_("person in charge"),
     )
     name_key = models.CharField(max_length=40, editable=False)
+    # What looks alike: see customers.similar
+    match_name = models.CharField(max_length=100, default="", editable=False, db_index=True)
+    match_tax_id = models.CharField(max_length=40, default="", editable=False)
+    match_phone = models.CharField(max_length=20, default="", editable=False)
+    match_domain = models.CharField(max_length=100, default="", editable=False)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", editable=False, db_index=False
     )
@@ -132,6 +138,10 @@ class Customer(Placed, Filed, Recorded):
             models.Index(fields=["city", "name_key", "id"], name="customer_city"),
             models.Index(fields=["province", "name_key", "id"], name="customer_province"),
             models.Index(fields=["name"], name="customer_exact_name"),
+            *(
+                models.Index(fields=[column], name=f"customer_{column}")
+                for column in ("match_tax_id", "match_phone", "match_domain")
+            ),
         ]
 
     def __str__(self):
@@ -141,8 +151,18 @@ class Customer(Placed, Filed, Recorded):
         return reverse("customer", args=[self.pk])
 
     def save(self, *args, **kwargs):
-        self.name_key = sort_key(self.name)
+        self.settle()
         super().save(*args, **kwargs)
+
+    def settle(self):
+        """This will bring in line what follows from other fields: the keys it is sorted and compared by."""
+        self.name_key = sort_key(self.name)
+        for column, key in similar.keys_of(self).items():
+            setattr(self, column, key)
+
+    def similar_for(self, user):
+        """This will list the customers that look like this one, of those whose name `user` may know."""
+        return similar.similar(Customer.objects.named_to(user), similar.keys_of(self), besides=self.pk)
 
     def create(self, *, by):
         """This will enter the customer, in charge of `by` unless another owner is set. Raises NotAllowed."""
@@ -159,7 +179,7 @@ class Customer(Placed, Filed, Recorded):
                 customer.owner = by
             customer.created_by = by
             customer.place(customer.owner.department)
-            customer.name_key = sort_key(customer.name)
+            customer.settle()
         cls.objects.bulk_create(customers)
         Event.objects.bulk_create(customer.event("created", by=by) for customer in customers)
 

@@ -10,6 +10,7 @@ urlpatterns = [
     *CustomerList.paths("customers/"),
     *ContactList.paths("contacts/"),
     path("customers/new/", views.customer_new, name="customer_new"),
+    path("customers/similar/", views.customer_similar, name="customer_similar"),
     path("customers/pick/", CustomerPicker.as_view(), name="customer_pick"),
     path("customers/<int:pk>/", views.customer_page, name="customer"),
     path("customers/<int:pk>/edit/", views.customer_edit, name="customer_edit"),

@@ -4,9 +4,11 @@ from django.contrib import messages
 from django.db.models import Count, Window
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
 
 from crm.forms import Form, posted
 from crm.permissions import fetch, require
+from customers import similar
 from customers.forms import ContactForm, CustomerForm, TransferForm
 from customers.models import Contact, Customer
 from notices.models import Event
@@ -44,6 +46,13 @@ def customer_new(request):
         messages.success(request, _("Customer saved."))
         return redirect(customer)
     return render(request, "customers/customer_form.html", {"form": form}, status=form.status)
+
+
+@require_safe
+def customer_similar(request):
+    """This will give the customers whose name begins like the one that is being typed, for the form to show."""
+    found = similar.begun(Customer.objects.named_to(request.user), request.GET.get("name", "")[:200])
+    return render(request, "customers/_similar.html", {"similar": found})
 
 
 def customer_edit(request, pk):

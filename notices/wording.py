@@ -86,6 +86,8 @@ EVENTS = {
     "unshared": gettext_lazy("%(who)s ended the share with %(to)s."),
     "contact_added": gettext_lazy("%(who)s added %(contact)s as a contact."),
     "contact_changed": gettext_lazy("%(who)s changed the part that %(contact)s plays."),
+    "contact_made_primary": gettext_lazy("%(who)s made %(contact)s the primary contact."),
+    "reassigned": gettext_lazy("%(who)s reassigned it to %(customer)s."),
     "contact_removed": gettext_lazy("%(who)s removed %(contact)s from the contacts."),
     "contact_deleted": gettext_lazy("%(who)s deleted the contact %(contact)s."),
     "commented": gettext_lazy("%(who)s commented."),
@@ -159,6 +161,8 @@ ICONS = {
     "contact_added": ("person-lines-fill", ""),
     "contact_changed": ("person-lines-fill", ""),
     "contact_removed": ("person-lines-fill", ""),
+    "contact_made_primary": ("person-lines-fill", ""),
+    "reassigned": ("building", ""),
     "contact_deleted": ("person-lines-fill", ""),
     "commented": ("chat-dots", ""),
     "comment_changed": ("chat-dots", ""),
@@ -241,6 +245,9 @@ class _Names(dict):
         # A department's label is one text per language; only a person's is plain, so the keys cannot be mistaken.
         is_reader = described and isinstance(described["label"], str) and described["id"] == self.reader.pk
         return pgettext("to whom", "you") if is_reader else _label(described)
+
+    def _customer(self):
+        return _label(self._changed("customer") or self.said.data.get("to"))
 
     def _files(self):
         return _list(self.said.data["files"])

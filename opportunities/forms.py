@@ -18,6 +18,7 @@ from crm.models import User
 from crm.moments import organisation_today
 from crm.pickers import DepartmentPicker, PersonPicker
 from crm.verbs import Refused, whole
+from customers.models import Contact
 from customers.pickers import ContactPicker, CustomerPicker
 from opportunities.entry import chargeable
 from opportunities.models import LostReason, Opportunity, Stage, State
@@ -227,6 +228,8 @@ class OpportunityForm(Asking, RecordForm):
             del self.fields["owner"]  # that is Transfer
             if self.instance.adds_up:
                 del self.fields["amount"]  # the lines say it
+            if self.instance.state == State.ACTIVE and self.task is None:
+                del self.fields["customer"]  # that is Reassign
         if self.instance.state != State.RETURNED:
             del self.fields["comment"]
         if not self.may_submit:
@@ -446,6 +449,35 @@ class ContactForm(Form):
     contact = ContactPicker(label=_("Contact"))
     role = forms.CharField(
         label=_("Role"), required=False, max_length=60, help_text=_("Here, in a few words: decides, uses it, pays.")
+    )
+
+
+class QuickContactForm(RecordForm):
+    """Enters a person of the opportunity's customer and names them on it, in one go."""
+
+    role = forms.CharField(label=_("Role"), required=False, max_length=60)
+
+    class Meta:
+        model = Contact
+        fields = ["name", "title", "mobile", "email"]
+
+    def __init__(self, *args, opportunity, **kwargs):
+        super().__init__(*args, instance=Contact(customer=opportunity.customer), **kwargs)
+        self.opportunity = opportunity
+
+    def enter(self):
+        with whole():
+            self.instance.create(by=self.user)
+            self.opportunity.add_contact(contact=self.instance, by=self.user, role=self.cleaned_data["role"])
+        return self.instance
+
+
+class ReassignForm(Form):
+    """Names the customer to whom it belongs from now on, and the person there whom one calls first."""
+
+    customer = CustomerPicker(label=_("Customer"))
+    contact = ContactPicker(
+        label=_("Contact"), required=False, help_text=_("A person of that customer; empty names nobody yet.")
     )
 
 

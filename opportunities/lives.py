@@ -169,7 +169,8 @@ class Life:
 
     def contact_added(self, *, at, contact, role=""):
         """This will name a person of the customer on this opportunity."""
-        self._row(OpportunityContact(opportunity=self.it, contact=contact, role=role))
+        first = not self.rows[OpportunityContact]
+        self._row(OpportunityContact(opportunity=self.it, contact=contact, role=role, primary=first))
         self._happened("contact_added", at, contact=describe(contact), role=role)
 
     # What the steps are made of

@@ -27,6 +27,7 @@ from crm.verbs import NotAllowed, Refused, acting, whole
 from customers.models import Contact, Customer
 from notices.files import Filed
 from notices.models import Delivery, Message, Recorded, describe
+from opportunities import earlier
 from opportunities.entry import Entry
 from opportunities.follow_ups import FollowUp
 from opportunities.lifecycle import CLOSED, OPEN, PENDING, Lifecycle, State
@@ -398,7 +399,15 @@ class Opportunity(Placed, Priced, Lifecycle, Entry, Lined, Filed, Recorded):
         everybody but the holder of the task, whose changes are kept with the task. Raises NotAllowed, Stale, Refused.
         """
         with self._changing(by, seen, "changed") as it:
+            if "customer" in values and values["customer"] != it.customer and not it._takes_customer(by):
+                raise NotAllowed(_("Whom an approved opportunity belongs to is changed with Reassign."))
             it._change(values)
+
+    def _takes_customer(self, by):
+        """This will tell whether `change` may name another customer: before it was approved, or to decide it."""
+        return (
+            self.state in (State.DRAFT, State.RETURNED) or self.is_pending or permissions.permits(by, "reassign", self)
+        )
 
     def change_lines(self, *, by, lines, amount_from, amount=None, seen=None):
         """
@@ -460,6 +469,7 @@ class Opportunity(Placed, Priced, Lifecycle, Entry, Lined, Filed, Recorded):
         """This will take what hangs on the customer along to the new one; the people of the old one go."""
         self.follow_ups.update(customer=self.customer)
         self.placements.exclude(contact__customer=self.customer_id).delete()
+        self._name_primary()
 
     def would_change(self, **values):
         """This will tell whether `change` would have something to do with these values: make a change, or refuse."""
@@ -680,18 +690,72 @@ class Opportunity(Placed, Priced, Lifecycle, Entry, Lined, Filed, Recorded):
             placement = it.placements.filter(contact=contact).first()
             if placement is not None and placement.role == role:
                 return
-            it.placements.update_or_create(contact=contact, defaults={"role": role})
+            first = {} if it.placements.exists() else {"primary": True}
+            it.placements.update_or_create(contact=contact, defaults={"role": role} | first)
             it.note("contact_changed" if placement else "contact_added", by=by, contact=describe(contact), role=role)
+
+    def make_primary(self, *, contact, by, seen=None):
+        """This will make a person who is named here the one to call first. Raises NotAllowed, Refused."""
+        with acting(by, "change_contacts", self, seen=seen) as it:
+            placement = it.placements.filter(contact=contact).first()
+            if placement is None:
+                raise Refused(_("This person is not named here."))
+            if placement.primary:
+                return
+            it.placements.update(primary=False)
+            it.placements.filter(pk=placement.pk).update(primary=True)
+            it.note("contact_made_primary", by=by, contact=describe(contact))
 
     def remove_contact(self, *, contact, by, seen=None):
         """
-        This will take a person off this opportunity; the contact stays at its customer. Raises NotAllowed,
-        Refused.
+        This will take a person off this opportunity; the contact stays at its customer. After the primary one comes
+        whoever has been named the longest; it gives that contact, or None. Raises NotAllowed, Refused.
         """
         with acting(by, "change_contacts", self, seen=seen) as it:
-            if not it.placements.filter(contact=contact).delete()[0]:
+            placement = it.placements.filter(contact=contact).first()
+            if placement is None:
                 raise Refused(_("This person is not named here."))
-            it.note("contact_removed", by=by, contact=describe(contact))
+            placement.delete()
+            following = it._name_primary() if placement.primary else None
+            it.note("contact_removed", by=by, contact=describe(contact), primary=describe(following))
+            return following
+
+    def _name_primary(self):
+        """This will make whoever has been named the longest primary where nobody is, and give that contact."""
+        if self.placements.filter(primary=True).exists():
+            return None
+        first = self.placements.select_related("contact").order_by("pk").first()
+        if first is None:
+            return None
+        first.primary = True
+        first.save(update_fields=["primary"])
+        return first.contact
+
+    def reassign(self, *, customer, by, contact=None, seen=None):
+        """
+        This will give the opportunity to another customer, with `contact`, a person there, as its primary one; the
+        people of the customer before are no longer named on it. What it was, who followed it up and what was signed
+        stay. Raises NotAllowed, Stale, Refused.
+        """
+        with acting(by, "reassign", self, seen=seen) as it:
+            if it.is_pending:
+                raise Refused(_("This is being approved, so it cannot be reassigned until it is decided."))
+            if it.state == State.VOID:
+                raise Refused(_("This opportunity is void."))
+            if not permissions.permits(by, "view", customer):
+                raise NotAllowed()
+            if customer == it.customer:
+                raise Refused(_("It belongs to %(customer)s already.") % {"customer": customer}, field="customer")
+            if contact is not None and contact.customer_id != customer.pk:
+                raise Refused(_("This person belongs to another customer."), field="contact")
+            named = it.placements.select_related("contact").order_by("pk")
+            gone = [describe(placement.contact) for placement in named]
+            it.customer = customer
+            it.record("reassigned", by=by, contacts=gone, contact=describe(contact))
+            it._follow_customer()
+            if contact is not None:
+                it.placements.create(contact=contact, primary=True)
+            Message.tell([it.owner], "reassigned", it, by=by, to=describe(customer))
 
     def correct(self, *, by, reason, contract_number, signed_amount, signed_on, term=None, seen=None):
         """
@@ -733,6 +797,13 @@ class Opportunity(Placed, Priced, Lifecycle, Entry, Lined, Filed, Recorded):
         return draft
 
     # What an approval tells it
+
+    def approval_put_before(self, task):
+        if task.approval.act == Act.REPORT:
+            earlier.confide(self, task)
+
+    def approval_confided(self, task):
+        return earlier.confided(task)
 
     def approval_granted(self, approval, *, by, comment):
         form = approval.last_round.form if approval.act != Act.REPORT else {}
@@ -818,9 +889,13 @@ class OpportunityContact(models.Model):
     opportunity = models.ForeignKey(Opportunity, models.CASCADE, related_name="placements")
     contact = models.ForeignKey(Contact, models.PROTECT, related_name="placements")
     role = models.CharField(_("role"), max_length=60, blank=True)
+    primary = models.BooleanField(_("primary"), default=False)  # whom one calls first; one, where there is anybody
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["opportunity", "contact"], name="opportunity_contact")]
+        constraints = [
+            models.UniqueConstraint(fields=["opportunity", "contact"], name="opportunity_contact"),
+            models.UniqueConstraint(fields=["opportunity"], condition=Q(primary=True), name="opportunity_one_primary"),
+        ]
 
     def __str__(self):
         return str(self.contact)

@@ -48,6 +48,7 @@ WHEN = {
     "drop": (State.ACTIVE,),
     "transfer": OPEN,
     "correct": (State.SIGNED,),
+    "reassign": tuple(state for state in State if state != State.VOID),
 }
 
 
@@ -133,7 +134,7 @@ class Page:
 
     @cached_property
     def placements(self):
-        return list(self.opportunity.placements.select_related("contact").order_by("id"))
+        return list(self.opportunity.placements.select_related("contact").order_by("-primary", "id"))
 
     @cached_property
     def shares(self):
@@ -155,6 +156,8 @@ class Page:
         ask it before they show a form; the verbs refuse by rules of their own.
         """
         opportunity = self.opportunity
+        if opportunity.is_pending and verb == "reassign":
+            return _("This is being approved, so it is locked until it is decided.")
         if opportunity.is_pending and verb in ("change", "transfer"):
             if verb == "change" and self.holds and not self.decides:
                 return _("You can no longer decide this: an administrator puts it before somebody else.")
@@ -210,6 +213,7 @@ class Page:
             self._offer("transfer", _("Transfer"), "opportunity_transfer") if state in OPEN else None,
             self._offer("share", _("Share"), "opportunity_share"),
             self._offer("void", _("Void"), "opportunity_void", ask=True) if state in WHEN["void"] else None,
+            self._offer("reassign", _("Reassign"), "opportunity_reassign", "more") if state != State.VOID else None,
             self._offer("copy", _("Copy"), "opportunity_copy", "more", ask=True),
         ]
         return [offer for offer in offers if offer is not None]

@@ -25,6 +25,7 @@ urlpatterns = [
     path("opportunities/<int:pk>/share/", views.share, name="opportunity_share"),
     path("opportunities/<int:pk>/unshare/", views.unshare, name="opportunity_unshare"),
     path("opportunities/<int:pk>/contact/", views.contact, name="opportunity_contact"),
+    path("opportunities/<int:pk>/reassign/", views.reassign, name="opportunity_reassign"),
     path("opportunities/<int:pk>/copy/", views.copy, name="opportunity_copy"),
     path("opportunities/<int:pk>/correct/", views.correct, name="opportunity_correct"),
     path("opportunities/<int:pk>/comments/", views.comments, name="opportunity_comments"),

@@ -137,6 +137,8 @@ def _customers():
     yield from each(about.filter(differ("customer", "opportunity__customer")), "is not with its opportunity's customer")
     strangers = OpportunityContact.objects.exclude(contact__customer=F("opportunity__customer"))
     yield from each(strangers, "names a person of another customer than the opportunity's")
+    primary = OpportunityContact.objects.filter(opportunity=OuterRef("opportunity"), primary=True)
+    yield from each(OpportunityContact.objects.filter(~Exists(primary)), "and nobody else there is the primary contact")
 
 
 def _lines():

@@ -13,7 +13,7 @@ from approvals.models import Act
 from crm.forms import Form
 from crm.moments import organisation_today
 from crm.once import once
-from crm.permissions import fetch, permits_now, require
+from crm.permissions import fetch, permits, permits_now, require
 from crm.verbs import Refused
 from notices.views import comments_on, history_of, talk
 from opportunities.forms import (
@@ -21,6 +21,8 @@ from opportunities.forms import (
     CorrectForm,
     MoveForm,
     OpportunityForm,
+    QuickContactForm,
+    ReassignForm,
     ShareForm,
     SignForm,
     SigningFields,
@@ -280,22 +282,63 @@ def unshare(request, pk):
 
 @a_page
 def contact(request, pk):
+    """This will name a person of the customer on the opportunity, a new one too; make one primary; or remove one."""
     opportunity = _fetch(request, "change_contacts", pk)
     if opportunity.customer is None:
         raise Refused(_("Choose a customer first: a contact is a person of the customer."))
-    form = ContactForm(request.POST if request.method == "POST" else None, user=request.user)
+    adds = permits(request.user, "add_contact", opportunity.customer)
+    data = request.POST if request.method == "POST" else None
+    is_new = adds and "new" in request.POST
+    form = ContactForm(None if is_new else data, user=request.user)
     form.fields["contact"].of(opportunity.customer)
-    if form.is_valid():
-        person = form.cleaned_data["contact"]
-        if "remove" in request.POST:
-            done, said = form.does(opportunity.remove_contact, contact=person), _("%(name)s was removed.")
-        else:
-            done, said = form.does(opportunity.add_contact, **form.cleaned_data), _("%(name)s is a contact now.")
-        if done:
-            messages.success(request, said % {"name": person})
-            return redirect(opportunity)
-    context = {"form": form, "opportunity": opportunity}
-    return render(request, "opportunities/contact.html", context, status=form.status)
+    quick = None
+    if adds:
+        quick = QuickContactForm(data if is_new else None, user=request.user, opportunity=opportunity, prefix="new")
+    said = _name_new(quick) if is_new else _name(request.POST, form, opportunity) if data is not None else None
+    if said:
+        messages.success(request, said)
+        return redirect(opportunity)
+    context = {"form": form, "quick": quick, "opportunity": opportunity}
+    status = quick.status if is_new else form.status
+    return render(request, "opportunities/contact.html", context, status=status)
+
+
+def _name_new(form):
+    person = form.is_valid() and form.make()
+    return _("%(name)s is a contact now.") % {"name": person} if person else None
+
+
+def _name(sent, form, opportunity):
+    """This will do to the contact of `form` what was asked for, and give what was done, in words, or None."""
+    if not form.is_valid():
+        return None
+    person = form.cleaned_data["contact"]
+    if "primary" in sent:
+        done = form.does(opportunity.make_primary, contact=person)
+        return _("%(name)s is the primary contact now.") % {"name": person} if done else None
+    if "remove" not in sent:
+        done = form.does(opportunity.add_contact, **form.cleaned_data)
+        return _("%(name)s is a contact now.") % {"name": person} if done else None
+    if not form.does(opportunity.remove_contact, contact=person):
+        return None
+    following = opportunity.placements.filter(primary=True).select_related("contact").first()
+    if following is None:
+        return _("%(name)s was removed.") % {"name": person}
+    return _("%(name)s was removed. %(primary)s is the primary contact.") % {"name": person, "primary": following}
+
+
+@a_page
+def reassign(request, pk):
+    page = page_for(request, "reassign", pk)
+    opportunity = page.opportunity
+    form = ReassignForm(request.POST if request.method == "POST" else None, user=request.user, record=opportunity)
+    given = ("customer", "contact")
+    stands = not obstructed(form, page, "reassign") and form.is_valid()
+    if stands and form.does(opportunity.reassign, **{name: form.cleaned_data[name] for name in given}):
+        messages.success(request, _("It belongs to %(customer)s now.") % {"customer": opportunity.customer})
+        return to_record(request, opportunity)
+    context = {"form": form, "opportunity": opportunity, "page": page}
+    return render(request, "opportunities/reassign.html", context, status=form.status)
 
 
 @a_page

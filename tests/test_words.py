@@ -115,6 +115,7 @@ def company(in_brackets):
     shared = Opportunity.objects.filter(owner=rep, state="active").last()
     shared.share(by=rep, people=[User.objects.get(username="rep.baoding")])
     Comment(about=shared, text="@Zhou Lan").add(by=rep)
+    File.add(shared, [SimpleUploadedFile("offer.pdf", b"%PDF-1.4")], by=rep)
     for day in range(12):
         make.follow_up(shared, content=f"Called about question {day}.")
     other = make.opportunity(User.objects.get(username="rep.jinan"), state="reporting", name="Reporting example")
@@ -286,6 +287,7 @@ class Walk:
         elif kind.startswith("text/html"):
             page = Page(response.content.decode(), address)
         else:
+            list(response)  # a file, which is closed when it is read
             return None
         self.wrong |= {
             (text, re.sub(r"\d+", "9", urlsplit(address).path)) for text in forgotten(page.outside, self.data)

@@ -37,6 +37,7 @@ EXPLAINED = {
     "assign": "Assign",
     "share": "Share",
     "transfer": "Transfer",
+    "reassign": "Reassign",
     "correct": "Correct",
     "copy": "Copy",
     "delete": "Delete",
@@ -45,7 +46,7 @@ EXPLAINED = {
     "announce": "New announcement",
     "administer": "People and departments",
 }
-NOT_YET = {"reassign", "export", "freeze_month"}  # verbs that have no page
+NOT_YET = {"export", "freeze_month"}  # verbs that have no page
 
 
 def page_of(client, area):

@@ -82,3 +82,96 @@ def test_a_draft_without_a_customer_has_none(client, opportunity):
     with nothing_changed():
         assert client.get(address(draft, "contact")).status_code == 409
         assert send(client, draft, contact_id="1").status_code == 409
+
+
+# The primary one
+
+
+def standing(opportunity):
+    rows = opportunity.placements.select_related("contact").order_by("-primary", "pk")
+    return [(placement.contact.name, placement.primary) for placement in rows]
+
+
+@pytest.fixture
+def three(opportunity):
+    """This will name three people on the opportunity, Ann first."""
+    opportunity.customer.contacts.all().delete()
+    people = [make.contact(opportunity.customer, name=name) for name in ("Ann", "Ben", "Cai")]
+    for person in people:
+        opportunity.add_contact(by=opportunity.owner, contact=person)
+    return people
+
+
+def test_the_first_is_primary_until_another_is_made_so(client, opportunity, three):
+    ben = three[1]
+    assert standing(opportunity) == [("Ann", True), ("Ben", False), ("Cai", False)]
+    answer = send(client, opportunity, contact_id=ben.pk, primary="1")
+    assert answer.status_code == 302
+    assert standing(opportunity) == [("Ben", True), ("Ann", False), ("Cai", False)]
+    assert Event.objects.about(opportunity).first().kind == "contact_made_primary"
+    with nothing_changed():
+        send(client, opportunity, contact_id=ben.pk, primary="1")
+
+    opportunity.add_contact(by=opportunity.owner, contact=ben, role="pays")
+    assert standing(opportunity)[0] == ("Ben", True)
+    page = client.get(address(opportunity)).content.decode()
+    assert page.index(">Ben<") < page.index(">Ann<") and "Primary" in page
+
+
+def test_after_the_primary_one_comes_whoever_was_named_the_longest_and_it_is_said(client, opportunity, three):
+    ann, ben, cai = three
+    answer = client.post(address(opportunity, "contact"), {"contact_id": ann.pk, "remove": "1"}, follow=True)
+    assert "Ann was removed. Ben is the primary contact." in answer.content.decode()
+    assert standing(opportunity) == [("Ben", True), ("Cai", False)]
+    assert Event.objects.about(opportunity).first().data["primary"] == {"id": ben.pk, "label": "Ben"}
+
+    send(client, opportunity, contact_id=cai.pk, remove="1")
+    assert standing(opportunity) == [("Ben", True)]
+    send(client, opportunity, contact_id=ben.pk, remove="1")
+    assert standing(opportunity) == []
+
+
+def test_only_whoever_is_named_here_becomes_primary(client, opportunity, three):
+    other = make.contact(opportunity.customer)
+    with nothing_changed():
+        assert send(client, opportunity, contact_id=other.pk, primary="1").status_code == 409
+    guest = make.user(at="jinan")
+    opportunity.share(by=opportunity.owner, people=[guest])
+    client.force_login(guest)
+    with nothing_changed():
+        assert send(client, opportunity, contact_id=three[1].pk, primary="1").status_code == 403
+
+
+# Somebody new, in one go
+
+
+def new_person(client, opportunity, **fields):
+    form = client.get(address(opportunity, "contact")).context["quick"]
+    once = form["once"].value() if form else ""
+    data = {f"new-{name}": value for name, value in ({"name": "Ms Ding"} | fields).items()}
+    return client.post(address(opportunity, "contact"), data | {"new-once": once, "new": "1"})
+
+
+def test_somebody_new_is_entered_at_the_customer_and_named_here(client, opportunity):
+    assert (
+        new_person(client, opportunity, title="Head of IT", mobile="138 0311 2233", role="decides").status_code == 302
+    )
+    placement = opportunity.placements.get()
+    assert (placement.contact.name, placement.contact.title, placement.role) == ("Ms Ding", "Head of IT", "decides")
+    assert placement.contact.customer == opportunity.customer and placement.primary
+
+
+def test_somebody_new_that_is_wrong_is_refused_where_it_was_typed(client, opportunity):
+    with nothing_changed():
+        answer = new_person(client, opportunity, name="", email="nobody", mobile="call me")
+    assert {*answer.context["quick"].errors} == {"name", "email", "mobile"}
+    assert answer.context["quick"]["mobile"].value() == "call me"
+
+
+def test_whoever_may_not_add_to_the_customer_enters_nobody(client, opportunity):
+    guest = make.user(at="jinan")
+    opportunity.share(by=opportunity.owner, people=[guest], may_edit=True)
+    client.force_login(guest)
+    with nothing_changed():
+        answer = new_person(client, opportunity)
+    assert answer.context["quick"] is None
