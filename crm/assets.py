@@ -16,6 +16,7 @@ FILES = {
     "vendor/bootstrap-icons.min.css": "bootstrap-icons/font/bootstrap-icons.min.css",
     "vendor/fonts/bootstrap-icons.woff2": "bootstrap-icons/font/fonts/bootstrap-icons.woff2",
     "vendor/fonts/bootstrap-icons.woff": "bootstrap-icons/font/fonts/bootstrap-icons.woff",
+    "vendor/squire.js": "squire-rte/dist/squire.js",
     "vendor/inter.css": "@fontsource-variable/inter/index.css",
 } | {
     f"vendor/files/{font}": f"@fontsource-variable/inter/files/{font}"

@@ -1,37 +1,70 @@
 """The forms of an announcement and of a comment."""
 
-from django.forms import Textarea
+from django.forms import BooleanField, CharField, CheckboxSelectMultiple, ModelMultipleChoiceField, Textarea
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
+from crm.fields import DayField
 from crm.forms import RecordForm
+from crm.models import Role
 from crm.pickers import DepartmentPicker
 from notices.models import Announcement, Comment
 
 
 class AnnouncementForm(RecordForm):
-    """Title, text, and whom it is for."""
+    """Title, text, whom it is for, and when."""
 
+    body = CharField(
+        label=_("Text"),
+        max_length=50_000,
+        widget=Textarea({"rows": 10, "data-editor": ""}),
+        help_text=_("Paragraphs are kept. Without the editor, simple HTML is taken as well."),
+    )
     readers = DepartmentPicker(
         many=True,
         label=_("For departments"),
         required=False,
         help_text=_("Those below them read it too. Left empty, it is for everybody."),
     )
+    roles = ModelMultipleChoiceField(
+        Role.objects.all(),
+        label=_("For roles"),
+        required=False,
+        widget=CheckboxSelectMultiple,
+        help_text=_("Of those departments, only who holds one of these roles. None ticked means all."),
+    )
+    from_on = DayField(label=_("From"), required=False, help_text=_("Empty means at once."))
+    until_on = DayField(label=_("Until"), required=False, help_text=_("The last day on which it is read."))
 
     class Meta:
         model = Announcement
-        fields = ["title", "body"]
-        widgets = {"body": Textarea(attrs={"rows": 10})}
+        fields = ["title", "body", "from_on", "until_on", "pinned", "must_confirm"]
 
     def __init__(self, *args, instance=None, **kwargs):
         super().__init__(*args, instance=instance, **kwargs)
-        if instance is not None:
-            self.initial["readers"] = list(instance.departments.all())
+        if instance is None:
+            return
+        self.initial["body"] = instance.formatted
+        self.initial["readers"] = list(instance.departments.all())
+        self.initial["roles"] = list(instance.roles.all())
+        self.fields["again"] = BooleanField(label=_("Mark it as new again for those who have read it"), required=False)
+
+    def clean(self):
+        super().clean()
+        first, last = self.cleaned_data.get("from_on"), self.cleaned_data.get("until_on")
+        if first and last and last < first:
+            self.add_error("until_on", _("It ends before it begins."))
+
+    @property
+    def whom(self):
+        return {"departments": self.cleaned_data["readers"], "roles": list(self.cleaned_data["roles"])}
 
     def enter(self):
-        self.instance.publish(by=self.user, departments=self.cleaned_data["readers"])
+        self.instance.publish(by=self.user, **self.whom)
         return self.instance
+
+    def change(self):
+        return super().change(**self.whom, again=self.cleaned_data["again"])
 
 
 class CommentForm(RecordForm):

@@ -15,8 +15,10 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from crm import permissions
+from crm import formatting, permissions
+from crm.functions import ascii_lower
 from crm.models import User
+from crm.moments import organisation_today
 from crm.verbs import NotAllowed, Refused, Stale, locked, whole
 from notices.about import About
 from notices.files import Filed
@@ -302,40 +304,83 @@ class AnnouncementQuerySet(models.QuerySet):
     def published(self):
         return self.filter(withdrawn_at=None).select_related("by")
 
+    def running(self):
+        """This will narrow to what is read today: from the day it begins until the day it ends, both included."""
+        today = organisation_today()
+        begun = Q(from_on=None) | Q(from_on__lte=today)
+        return self.filter(begun & (Q(until_on=None) | Q(until_on__gte=today)))
+
     def for_reader(self, user):
-        """This will narrow to what is published for the reader's department, for one above it, or for everybody."""
+        """
+        This will narrow to what is published now for the reader: for their department, one above it or for all; and for
+        a role of theirs or for all.
+        """
         above = user.department.ancestor_ids if user.department_id else []
-        chosen = Announcement.departments.through.objects.order_by()
-        everybody = ~Q(pk__in=chosen.values("announcement_id"))
-        mine = Q(pk__in=chosen.filter(department__in=above).values("announcement_id"))
-        return self.published().filter(everybody | mine | Q(by=user))
+        departments, roles = (
+            part.through.objects.order_by() for part in (Announcement.departments, Announcement.roles)
+        )
+        here = ~Q(pk__in=departments.values("announcement_id")) | Q(
+            pk__in=departments.filter(department__in=above).values("announcement_id")
+        )
+        mine = ~Q(pk__in=roles.values("announcement_id")) | Q(
+            pk__in=roles.filter(role__key__in=user.role_keys).values("announcement_id")
+        )
+        return self.published().running().filter((here & mine) | Q(by=user))
 
     def visible_to(self, user):
         """This will narrow to what is published for the reader; to whoever publishes, to everything published."""
         return self.published() if permissions.allows(user, "announce") else self.for_reader(user)
 
     def unread_for(self, user):
-        return self.for_reader(user).exclude(reads__by=user)
+        """This will narrow to what the reader has not opened or, where that is asked for, not confirmed."""
+        done = AnnouncementRead.objects.filter(Q(confirmed_at__isnull=False) | Q(announcement__must_confirm=False))
+        return self.for_reader(user).exclude(pk__in=done.filter(by=user).values("announcement_id"))
 
     def with_unread(self, user):
         """This will note on each, as `unread`, whether the reader is to read it."""
         return self.annotate(unread=Exists(Announcement.objects.unread_for(user).filter(pk=OuterRef("pk")).order_by()))
 
+    def search(self, text):
+        """This will narrow to those that have each word of `text` in their title or their text."""
+        for word in text.split():
+            word = ascii_lower(word)
+            self = self.filter(Q(title__ascii_lower__contains=word) | Q(body__ascii_lower__contains=word))
+        return self
+
 
 class Announcement(Filed, Recorded):
-    """Something published to many: to chosen departments and those below them, or to everybody."""
+    """
+    Something published to many: to chosen departments and those below them, to chosen roles, or to everybody.
 
-    TRACKED = ("title", "body", "withdrawn_at")
+    `formatted` is what is shown: HTML that was cleaned when it was written. `body` is its plain text, for the history,
+    for searching and for mails.
+    """
+
+    TRACKED = ("title", "body", "pinned", "must_confirm", "from_on", "until_on", "withdrawn_at")
     FILES_CHANGE = "announce"
+    REMIND_AGAIN = timedelta(days=1)
 
     title = models.CharField(_("title"), max_length=200)
     body = models.TextField(_("text"))
+    formatted = models.TextField(default="", editable=False)
     departments = models.ManyToManyField(
         "crm.Department", blank=True, related_name="+", verbose_name=_("for departments")
     )
+    roles = models.ManyToManyField("crm.Role", blank=True, related_name="+", verbose_name=_("for roles"))
+    pinned = models.BooleanField(
+        _("pinned"), default=False, help_text=_("It stands before all others until it is unpinned.")
+    )
+    must_confirm = models.BooleanField(
+        _("must be confirmed"),
+        default=False,
+        help_text=_("Each reader presses “I have read this”; until then it stays marked as new."),
+    )
+    from_on = models.DateField(_("from"), null=True, blank=True)
+    until_on = models.DateField(_("until"), null=True, blank=True)
     by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     at = models.DateTimeField(default=timezone.now)
     changed_at = models.DateTimeField(null=True)
+    reminded_at = models.DateTimeField(null=True)
     withdrawn_at = models.DateTimeField(_("withdrawn"), null=True)
 
     objects = AnnouncementQuerySet.as_manager()
@@ -343,7 +388,13 @@ class Announcement(Filed, Recorded):
     class Meta:
         verbose_name = _("announcement")
         verbose_name_plural = _("announcements")
-        ordering = ["-at", "-id"]
+        ordering = ["-pinned", "-at", "-id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(from_on=None) | Q(until_on=None) | Q(until_on__gte=F("from_on")),
+                name="announcement_from_until",
+            )
+        ]
 
     def __str__(self):
         return self.title
@@ -356,23 +407,55 @@ class Announcement(Filed, Recorded):
             return type(self).objects.visible_to(user).filter(pk=self.pk).exists()
         return permissions.allows(user, "announce")
 
+    @property
+    def begins_later(self):
+        return self.from_on is not None and self.from_on > organisation_today()
+
+    @property
+    def has_ended(self):
+        return self.until_on is not None and self.until_on < organisation_today()
+
+    def audience(self):
+        """This will give the people whom it is for: the twin of `for_reader`."""
+        return audience(self.departments.all(), self.roles.all())
+
+    def waiting(self):
+        """This will narrow its audience to those who have not opened it or, where that is asked for, not confirmed."""
+        done = self.reads.filter(confirmed_at__isnull=False) if self.must_confirm else self.reads.all()
+        return self.audience().exclude(pk__in=done.values("by")).exclude(pk=self.by_id)
+
     @transaction.atomic
-    def publish(self, *, by, departments=()):
-        """This will publish it to `departments` and those below; without any, to everybody. Raises NotAllowed."""
+    def publish(self, *, by, departments=(), roles=()):
+        """
+        This will publish it to `departments` and those below, and to `roles`; without any, to everybody. Raises
+        NotAllowed, Refused.
+        """
         if not permissions.allows(by, "announce"):
             raise NotAllowed()
         self.by = by
+        self._write(self.body)
         self.save(force_insert=True)
         self.departments.set(departments)
+        self.roles.set(roles)
         self.read(by=by)
-        self.note("published", by=by, to=[describe(department) for department in departments])
+        self._confirm(by)
+        self.note("published", by=by, to=[describe(one) for one in (*departments, *roles)])
 
-    def change(self, *, by, title, body, departments, seen=None):
-        """This will put another title and text in its place, for `departments`. Raises NotAllowed, Stale, Refused."""
+    def change(self, *, by, title, body, departments, roles=(), seen=None, again=False, **values):
+        """
+        This will put another title and text in its place, for `departments` and `roles`; `again`, those who have read
+        it are to read it anew. Raises NotAllowed, Stale, Refused.
+        """
         with self._editing(by, seen) as it:
-            it.title, it.body, it.changed_at = title, body, timezone.now()
+            it.title, it.changed_at = title, timezone.now()
+            for name, value in values.items():
+                setattr(it, name, value)
+            it._write(body)
             it.departments.set(departments)
-            it.record("changed", by=by, to=[describe(department) for department in departments])
+            it.roles.set(roles)
+            if again:
+                it.reads.exclude(by=by).delete()
+            it.record("changed", by=by, to=[describe(one) for one in (*departments, *roles)])
 
     def withdraw(self, *, by, seen=None):
         """This will take it from everybody's sight. Raises NotAllowed, Stale, Refused."""
@@ -383,6 +466,44 @@ class Announcement(Filed, Recorded):
     def read(self, *, by):
         """This will note that `by` has opened it."""
         AnnouncementRead.objects.bulk_create([AnnouncementRead(announcement=self, by=by)], ignore_conflicts=True)
+
+    def confirm(self, *, by):
+        """This will note that `by` says to have read it. Raises NotAllowed where it is not theirs to read."""
+        if not Announcement.objects.for_reader(by).filter(pk=self.pk).exists():
+            raise NotAllowed()
+        self.read(by=by)
+        self._confirm(by)
+
+    def _confirm(self, by):
+        self.reads.filter(by=by, confirmed_at=None).update(confirmed_at=timezone.now())
+
+    def remind(self, *, by):
+        """
+        This will put a message before those who have not read it, at most once a day; it gives how many. Raises
+        NotAllowed, Refused.
+        """
+        with self._editing(by, None) as it:
+            if it.begins_later or it.has_ended:
+                raise Refused(_("It is not to be read now, so nobody is reminded."))
+            if it.reminded_at and timezone.now() - it.reminded_at < it.REMIND_AGAIN:
+                raise Refused(_("They were reminded less than a day ago."))
+            people = list(it.waiting())
+            if not people:
+                raise Refused(_("Everybody has read it."))
+            it.reminded_at = timezone.now()
+            it.save(update_fields=["reminded_at"])
+            it.note("reminded", by=by, count=len(people))
+            Message.tell(people, "announcement_reminder", it, by=by)
+        return len(people)
+
+    def _write(self, body):
+        """This will keep `body`, as typed or as the editor gave it, cleaned and as plain text. Raises Refused."""
+        self.formatted = formatting.clean(body)
+        self.body = formatting.plain(self.formatted)
+        if not self.body:
+            raise Refused(_("Write what is announced."), field="body")
+        if self.from_on and self.until_on and self.until_on < self.from_on:
+            raise Refused(_("It ends before it begins."), field="until_on")
 
     @contextmanager
     def _editing(self, by, seen):
@@ -400,12 +521,29 @@ class Announcement(Filed, Recorded):
         self.__dict__.update({k: v for k, v in it.__dict__.items() if k != "_state"})
 
 
+def audience(departments, roles):
+    """This will give the active people of `departments` and those below who hold one of `roles`; all without any."""
+    people = User.objects.filter(is_active=True, department__isnull=False)
+    departments, roles = list(departments), list(roles)
+    if departments:
+        within = Q()
+        for department in departments:
+            within |= Q(department__path__startswith=department.path)
+        people = people.filter(within)
+    if roles:
+        held = Q(pk__in=User.roles.through.objects.filter(role__in=roles).values("user_id"))
+        administrators = Q(is_superuser=True) if any(role.key == "administrator" for role in roles) else Q()
+        people = people.filter(held | administrators if administrators else held)
+    return people
+
+
 class AnnouncementRead(models.Model):
-    """That a person has opened an announcement."""
+    """That a person has opened an announcement and, where that was asked for, said to have read it."""
 
     announcement = models.ForeignKey(Announcement, models.CASCADE, related_name="reads")
     by = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
     at = models.DateTimeField(default=timezone.now)
+    confirmed_at = models.DateTimeField(null=True)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["announcement", "by"], name="announcement_read_once")]

@@ -57,20 +57,68 @@ def mark_read(request):
 
 @require_safe
 def announcements(request):
-    published = Announcement.objects.visible_to(request.user).with_unread(request.user).prefetch_related("departments")
-    page = Paginator(published, PAGE).get_page(request.GET.get("page"))
-    return render(
-        request, "notices/announcements.html", {"page": page, "may_announce": allows(request.user, "announce")}
-    )
+    """This will list what is published: all, what is still to be read or, to who publishes, what was withdrawn."""
+    may_announce = allows(request.user, "announce")
+    found = Announcement.objects.visible_to(request.user)
+    show, text = request.GET.get("show", ""), request.GET.get("q", "").replace("\0", "").strip()
+    if show == "unread":
+        found = Announcement.objects.unread_for(request.user)
+    elif show == "withdrawn" and may_announce:
+        found = Announcement.objects.filter(withdrawn_at__isnull=False).select_related("by")
+    else:
+        show = ""
+    listed = found.search(text).with_unread(request.user).prefetch_related("departments", "roles")
+    page = Paginator(listed, PAGE).get_page(request.GET.get("page"))
+    shows = [("", _("All")), ("unread", _("To read"))] + ([("withdrawn", _("Withdrawn"))] if may_announce else [])
+    context = {"page": page, "may_announce": may_announce, "show": show, "shows": shows, "text": text}
+    return render(request, "notices/announcements.html", context)
 
 
 @require_safe
 def announcement(request, pk):
     found = _find(request.user, pk)
     found.read(by=request.user)
-    return render(
-        request, "notices/announcement.html", {"announcement": found, "may_announce": allows(request.user, "announce")}
-    )
+    confirmed = not found.must_confirm or found.reads.filter(by=request.user, confirmed_at__isnull=False).exists()
+    asked = not confirmed and Announcement.objects.for_reader(request.user).filter(pk=pk).exists()
+    context = {"announcement": found, "may_announce": allows(request.user, "announce"), "asked": asked}
+    return render(request, "notices/announcement.html", context)
+
+
+@require_POST
+def announcement_confirm(request, pk):
+    found = _find(request.user, pk)
+    found.confirm(by=request.user)
+    messages.success(request, _("Thank you. It is noted that you have read it."))
+    return redirect(found)
+
+
+def announcement_readers(request, pk):
+    """This will show who has read it and who has not; on POST remind those."""
+    found = _find(request.user, pk)
+    require(request.user, "announce")
+    if request.method == "POST":
+        count = found.remind(by=request.user)
+        said = ngettext("One person is reminded.", "%(count)d people are reminded.", count) % {"count": count}
+        messages.success(request, said)
+        return redirect("announcement_readers", pk)
+    reads = {read.by_id: read for read in found.reads.all()}
+    people = found.audience().exclude(pk=found.by_id).select_related("department").order_by("department__path", "name")
+    waiting = set(found.waiting().values_list("pk", flat=True))
+    show = "waiting" if request.GET.get("show") == "waiting" else ""
+    page = Paginator(people.filter(pk__in=waiting) if show else people, PAGE).get_page(request.GET.get("page"))
+    for person in page.object_list:
+        person.read = reads.get(person.pk)
+        person.is_waiting = person.pk in waiting
+    total = people.count()
+    context = {
+        "announcement": found,
+        "page": page,
+        "show": show,
+        "total": total,
+        "waiting": len(waiting),
+        "done": total - len(waiting),
+    }
+    return render(request, "notices/announcement_readers.html", context)
 
 
 def announcement_new(request):
@@ -79,17 +127,33 @@ def announcement_new(request):
     if form.is_valid() and (new := form.make()):
         messages.success(request, _("The announcement is published."))
         return redirect(new)
-    return render(request, "notices/announcement_form.html", {"form": form}, status=form.status)
+    context = {"form": form, "editor_words": editor_words()}
+    return render(request, "notices/announcement_form.html", context, status=form.status)
 
 
 def announcement_edit(request, pk):
     found = _find(request.user, pk)
     require(request.user, "announce")
     form = AnnouncementForm(request.POST or None, instance=found, user=request.user)
-    if form.is_valid() and form.change(departments=form.cleaned_data["readers"]):
+    if form.is_valid() and form.change():
         messages.success(request, _("The announcement is changed."))
         return redirect(found)
-    return render(request, "notices/announcement_form.html", {"form": form, "announcement": found}, status=form.status)
+    context = {"form": form, "announcement": found, "editor_words": editor_words()}
+    return render(request, "notices/announcement_form.html", context, status=form.status)
+
+
+def editor_words():
+    """This will give what the buttons of the editor are called."""
+    return {
+        "bar": _("Formatting"),
+        "bold": _("Bold"),
+        "italic": _("Italic"),
+        "bullets": _("Bulleted list"),
+        "numbers": _("Numbered list"),
+        "quote": _("Quotation"),
+        "link": _("Link"),
+        "address": _("Where the link leads: an address that begins with https://"),
+    }
 
 
 def announcement_withdraw(request, pk):

@@ -97,6 +97,7 @@ EVENTS = {
     "file_deleted": gettext_lazy("%(who)s deleted the file %(file)s."),
     "published": gettext_lazy("%(who)s published it."),
     "announcement_withdrawn": gettext_lazy("%(who)s withdrew it."),
+    "reminded": gettext_lazy("%(who)s reminded those who had not read it, %(count)s in all."),
     "follow_up_added": gettext_lazy("%(who)s added a follow-up record: %(type)s."),
     "follow_up_planned": gettext_lazy("%(who)s planned a follow-up: %(type)s."),
     "follow_up_done": gettext_lazy("%(who)s ticked off a follow-up: %(type)s."),
@@ -120,6 +121,7 @@ TOLD = {
         "%(refused)s were refused."
     ),
     "handed_over": gettext_lazy("%(who)s handed work of %(leaver)s over to you, %(count)s in all."),
+    "announcement_reminder": gettext_lazy("%(who)s asks you to read this announcement."),
     "invited": gettext_lazy(
         "%(who)s invites you to Pursuit. Your user name is %(username)s. Choose a password by the link within an hour; "
         "later, “Forgot password?” sends another."

@@ -5,14 +5,15 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import ngettext, pgettext
 
+from crm import formatting, shown
 from crm import help as help_pages
-from crm import shown
 
 register = template.Library()
 
 register.filter("count", shown.count)
 register.filter("money", shown.money)
 register.filter("quantity", shown.quantity)
+register.filter("formatted", formatting.shown)
 register.filter("money_short", shown.money_short)
 register.filter("waited", shown.waited)
 register.filter("waited_short", shown.waited_short)

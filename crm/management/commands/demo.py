@@ -293,13 +293,18 @@ class Company:
             File.add(about, [upload], by=about.owner)
 
     def announcement(self, row):
-        made = Announcement.objects.create(
+        made = Announcement(
             title=row["title"],
             body=row["body"],
-            by=self.people["manager"],
+            pinned=row.get("pinned", False),
+            must_confirm=row.get("must_confirm", False),
             at=min(self.moment(row["days"], 8), timezone.now()),
         )
-        made.departments.set([self.departments[key] for key in row["departments"]])
+        made.publish(
+            by=self.people["manager"],
+            departments=[self.departments[key] for key in row["departments"]],
+            roles=Role.objects.filter(key__in=row.get("roles", [])),
+        )
 
     def day(self, days):
         return None if days is None else organisation_today() + timedelta(days=days)
