@@ -171,5 +171,5 @@ def _now(record, name):
     """This will give a field's value as people read it, or ""."""
     field = record._meta.get_field(name)
     value = getattr(record, f"get_{name}_display")() if field.choices else getattr(record, name)
-    ways = {datetime: shown.moment, date: shown.day, Decimal: shown.money}
+    ways = {datetime: shown.moment, date: shown.day, Decimal: shown.money, list: ", ".join}
     return "" if value is None else str(ways.get(type(value), str)(value))

@@ -5,13 +5,14 @@ stand there as **Words**; a test holds them against the buttons, and the pages a
 
 import re
 
-from django.conf import settings
 from django.http import Http404
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.html import mark_safe
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
+
+from crm.organisation import Organisation
 
 # What each page is about: {key, which is the first part of the addresses that it explains: (title, one line)}.
 AREAS = {
@@ -34,6 +35,7 @@ ELSEWHERE = {
     "accounts": "profile",
     "people": "administration",
     "departments": "administration",
+    "organisation": "administration",
 }
 WORDS = re.compile(r"\*\*(.+?)\*\*")
 
@@ -64,5 +66,5 @@ def on(request, area):
     return render(
         request,
         f"crm/help/{area}.html",
-        {"area": area, "title": title, "areas": areas, "support": settings.SUPPORT_CONTACT},
+        {"area": area, "title": title, "areas": areas, "support": Organisation.current().support},
     )

@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from datetime import datetime, time, timedelta
 from decimal import Decimal
 from itertools import cycle
-from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.contrib.auth.hashers import make_password
@@ -16,7 +15,7 @@ from django.utils import timezone
 
 from approvals.models import Approval, Round, Task
 from crm.models import Department, Role, User
-from crm.moments import organisation_month, organisation_today
+from crm.moments import organisation_month, organisation_today, organisation_zone
 from customers.models import Contact, Customer, CustomerLevel, Industry
 from notices.models import Announcement, Comment, Delivery, Event, Message
 from opportunities.models import (
@@ -295,7 +294,7 @@ class Company:
 
     def moment(self, days, hour):
         day = organisation_today() - timedelta(days=days)
-        return datetime.combine(day, time(hour, 20), ZoneInfo(settings.ORGANISATION_TIME_ZONE))
+        return datetime.combine(day, time(hour, 20), organisation_zone())
 
     @contextmanager
     def days_ago(self, days, at=None):
@@ -314,7 +313,7 @@ class Company:
         for approval in Approval.objects.filter(
             month__isnull=False, closed_at__gte=began - by, closed_at__lt=timezone.now() - by
         ):
-            closed_on = timezone.localdate(approval.closed_at, ZoneInfo(settings.ORGANISATION_TIME_ZONE))
+            closed_on = timezone.localdate(approval.closed_at, organisation_zone())
             Approval.objects.filter(pk=approval.pk).update(month=organisation_month(closed_on))
         closed = Opportunity.objects.filter(
             state__in=["terminated", "void"], closed_on=organisation_today(), updated_at__gte=began
