@@ -36,6 +36,8 @@ ELSEWHERE = {
     "people": "administration",
     "departments": "administration",
     "organisation": "administration",
+    "picklists": "administration",
+    "routes": "administration",
 }
 WORDS = re.compile(r"\*\*(.+?)\*\*")
 

@@ -32,6 +32,8 @@ READ = [
 ADMINISTER = [  # administrators alone
     ("people", _("People"), "people"),
     ("departments", _("Departments"), "diagram-3"),
+    ("picklists", _("Picklists"), "list-ul"),
+    ("routes", _("Routes"), "signpost-split"),
     ("organisation", _("Organisation"), "gear"),
 ]
 NEW = [

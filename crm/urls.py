@@ -45,6 +45,7 @@ urlpatterns = [
     path("", include("crm.import_pages")),
     path("", include("crm.people_pages")),
     path("", include("crm.organisation_pages")),
+    path("", include("crm.picklist_pages")),
     path("", include("notices.urls")),
     path("", include("approvals.urls")),
     path("", include("customers.urls")),
