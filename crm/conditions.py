@@ -226,7 +226,7 @@ def picked(tree, fields):
 def with_key(tree, fields, old, new):
     """This will give a stored tree that names the picklist key `new` wherever it named `old` for one of `fields`."""
     if "field" in tree:
-        if tree["field"] not in fields or "value" not in tree:
+        if tree["field"] not in fields or old not in _several(tree):
             return tree
         values = list(dict.fromkeys(new if value == old else value for value in _several(tree)))
         return tree | {"value": values if isinstance(tree["value"], list) else values[0]}

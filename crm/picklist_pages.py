@@ -1,4 +1,4 @@
-"""The administrators' pages of picklists: what each offers, in which order, how often it is used, and what becomes one."""
+"""The administrators' pages of picklists: what each offers, in which order, and how often that is used."""
 
 from functools import cache, partial
 
@@ -71,11 +71,10 @@ _unit = _("Unit in %(language)s")
 class MergeForm(Form):
     """Into which other value one is to be merged."""
 
-    into = forms.ModelChoiceField(Picklist, label=_("Merge it into"), empty_label="")
-
     def __init__(self, *args, others, **kwargs):
+        into = forms.ModelChoiceField(others, label=_("Merge it into"), empty_label="")
+        self.base_fields = {"into": into}
         super().__init__(*args, **kwargs)
-        self.fields["into"].queryset = others
 
 
 # ── What a page shows ────────────────────────────────────────────────────────────────────────────────────────────────
