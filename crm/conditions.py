@@ -53,15 +53,15 @@ class Group:
 
 class Conditions:
     """
-    A tree of conditions asked of `model` by `user`; what its values name is looked up once. Raises
-    ConditionError.
+    A tree of conditions asked of `model` by `user`; what its values name is looked up once, or is `known`: {key of a
+    field: {value: record}}. Raises ConditionError.
     """
 
-    def __init__(self, tree, model, user=None):
+    def __init__(self, tree, model, user=None, known=None):
         self.model = model
         self.user = user
         self.errors = []
-        self._looked_up = {}
+        self._looked_up = dict(known or {})
         self._root = self._parse(tree or {"all": []})
 
     @classmethod

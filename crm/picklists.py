@@ -9,6 +9,7 @@ from django.db import IntegrityError, models, transaction
 from django.db.models import Count, Max
 from django.utils.text import slugify
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from crm import conditions
 from crm.kinds import Pick
@@ -151,7 +152,11 @@ def delete(value, *, by, seen):
     it = _locked(value, seen)
     held = sum(use.count for use in uses(type(it)).get(it.pk, []))
     if held:
-        message = _("“%(name)s” is in use %(count)d times. Retire it, or merge it into another.")
+        message = ngettext(
+            "“%(name)s” is in use once. Retire it, or merge it into another.",
+            "“%(name)s” is in use %(count)d times. Retire it, or merge it into another.",
+            held,
+        )
         raise Refused(message % {"name": it, "count": held})
     told = _told(it)
     try:

@@ -276,7 +276,7 @@ def test_an_unused_value_is_deleted_and_one_in_use_is_not(client, admin):
     with nothing_changed():
         answer = client.post(f"/picklists/business-type/{held.pk}/delete/", {"version": 0})
     assert answer.status_code == 409
-    assert "is in use 1 times. Retire it, or merge it into another." in answer.content.decode()
+    assert "is in use once. Retire it, or merge it into another." in answer.content.decode()
     client.post(f"/picklists/business-type/{free.pk}/delete/", {"version": 0})
     assert not BusinessType.objects.filter(key="5g").exists()
     assert noted("picklist_deleted")[0]["key"] == "5g"
@@ -287,7 +287,7 @@ def test_a_value_that_a_route_or_the_past_names_is_not_deleted(client, admin):
     tree = {"not": {"any": [{"field": "business_type", "op": "is", "value": "5g"}]}}
     RouteVersion.objects.filter(pk=RouteVersion.objects.first().pk).update(conditions=tree)
     five = of(BusinessType, "5g")
-    with nothing_changed(), pytest.raises(Refused, match="in use 1 times"):
+    with nothing_changed(), pytest.raises(Refused, match="in use once"):
         picklists.delete(five, by=admin, seen=0)
 
     opportunity, stage = make.opportunity(state="active"), of(Stage, "first-contact")
