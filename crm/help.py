@@ -24,7 +24,7 @@ AREAS = {
     "ranking": (_("Ranking"), _("Whose month it is, and what counts")),
     "imports": (_("Import"), _("Bring in customers and opportunities from a spreadsheet")),
     "profile": (_("Profile"), _("Your name, language, time zone and password")),
-    "administration": (_("Administration"), _("People, departments, lists and approval routes")),
+    "administration": (_("Administration"), _("People, departments, lists, approval routes, the organisation")),
 }
 ELSEWHERE = {
     "": "start",

@@ -69,7 +69,7 @@ class OrganisationForm(RecordForm):
             del self.fields["no_logo"]
         empty = _("Empty means %(value)s.")
         self.fields["base_currency"].help_text = (
-            _("Fixed, since there are amounts in it.")
+            _("Fixed at %(currency)s: there are amounts in it.") % {"currency": instance.currency}
             if Organisation.holds_amounts()
             else empty % {"value": settings.BASE_CURRENCY}
         )

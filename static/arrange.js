@@ -4,7 +4,6 @@
   "use strict";
 
   for (const list of document.querySelectorAll("[data-arrange]")) {
-    list.classList.add("drags");
     window.Sortable.create(list, {
       handle: ".grip",
       animation: matchMedia("(prefers-reduced-motion: reduce)").matches ? 0 : 150,
@@ -12,5 +11,6 @@
         if (oldIndex !== newIndex) list.closest("form").requestSubmit();
       },
     });
+    list.classList.add("drags");
   }
 })();

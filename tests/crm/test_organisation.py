@@ -177,7 +177,7 @@ def test_the_base_currency_stays_once_a_record_holds_an_amount(client, admin):
     assert answer.context["form"].errors == {
         "base_currency": ["Opportunities hold amounts in CNY. The base currency can no longer be changed."]
     }
-    assert "Fixed, since there are amounts in it." in answer.content.decode()
+    assert "Fixed at CNY: there are amounts in it." in answer.content.decode()
     client.post("/organisation/", sends(base_currency="CNY"))  # to name the one it is anyway is no change
     assert (Organisation.current().base_currency, Opportunity.objects.get().currency) == ("CNY", opportunity.currency)
 

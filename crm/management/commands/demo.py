@@ -16,6 +16,7 @@ from django.utils import timezone
 from approvals.models import Approval, Round, Task
 from crm.models import Department, Role, User
 from crm.moments import organisation_month, organisation_today, organisation_zone
+from crm.organisation import Organisation
 from customers.models import Contact, Customer, CustomerLevel, Industry
 from notices.models import Announcement, Comment, Delivery, Event, Message
 from opportunities.models import (
@@ -73,6 +74,7 @@ class Company:
             parent = self.departments.get(row.pop("parent", None))
             self.departments[row["key"]] = Department.objects.create(parent=parent, **row)
         self.people = {row[0]: self.person(*row) for row in self.demo["users"]}
+        Organisation.read().change(by=self.people["admin"], seen=None, **self.demo["organisation"])
         self.customers = {row[0]: self.customer(*row) for row in self.demo["customers"]}
         for order, row in enumerate(self.demo["categories"], 1):
             self.category(order, *row)
