@@ -25,7 +25,7 @@ class PlaceForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.places = {str(one.pk): one for one in coverage.departments}
         choices = [(pk, f"{' ' * 2 * (one.path.count('/') - 2)}{one}") for pk, one in self.places.items()]
-        self.fields["department"].choices = [("", _("None")), *choices]
+        self.fields["department"].choices = [("", "–"), *choices]
 
     @property
     def place(self):

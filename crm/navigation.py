@@ -4,6 +4,7 @@ from django.db.models import Count, Value
 from django.urls import NoReverseMatch, reverse
 from django.utils.functional import SimpleLazyObject, cached_property
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from approvals.models import Task
 from crm import help as help_pages
@@ -34,7 +35,7 @@ ADMINISTER = [  # administrators alone
     ("departments", _("Departments"), "diagram-3"),
     ("picklists", _("Picklists"), "list-ul"),
     ("routes", _("Routes"), "signpost-split"),
-    ("organisation", _("Organisation"), "gear"),
+    ("organisation", pgettext_lazy("ours", "Organisation"), "gear"),
 ]
 NEW = [
     ("opportunity_new", _("Opportunity"), "create"),
