@@ -3,7 +3,6 @@
 from contextlib import contextmanager
 from datetime import timedelta
 from decimal import Decimal
-from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.contrib.contenttypes.models import ContentType
@@ -16,7 +15,7 @@ from django.utils.translation import ngettext_lazy
 
 from approvals.routes import RouteVersion, Step, kinds
 from crm import permissions, shown
-from crm.moments import organisation_month
+from crm.moments import organisation_month, organisation_zone
 from crm.verbs import NotAllowed, Refused, Stale, acting, locked
 from notices.models import About, describe
 
@@ -163,7 +162,7 @@ class Task(About):
         This will tell whether it has waited for more than three working days, as the organisation's calendar has
         them.
         """
-        due = self.opened_at.astimezone(ZoneInfo(settings.ORGANISATION_TIME_ZONE))
+        due = self.opened_at.astimezone(organisation_zone())
         left = WORKING_DAYS
         while left:
             left -= due.weekday() < 5

@@ -1,13 +1,11 @@
 """What must hold of approvals: a task is open exactly while its step waits for that person."""
 
-from zoneinfo import ZoneInfo
-
-from django.conf import settings
 from django.db.models import Count, Exists, OuterRef, Q
 from django.utils import timezone
 
 from approvals.models import Approval, Round, Task
 from crm.moments import organisation_month
+from crm.organisation import Organisation
 from crm.verification import each
 
 
@@ -34,9 +32,9 @@ def differences():
     decided = Task.objects.filter(decision__in=Task.DECISIONS)
     yield from each(decided.filter(decided_by=None), "is decided, by nobody")
     yield from each(decided.filter(decision=Task.Decision.RETURNED, comment=""), "is returned, and no comment says why")
-    zone = ZoneInfo(settings.ORGANISATION_TIME_ZONE)
+    organisation = Organisation.read()
     for pk, month, closed_at in (
         Approval.objects.filter(month__isnull=False).values_list("pk", "month", "closed_at").iterator()
     ):
-        if month != organisation_month(timezone.localdate(closed_at, zone)):
+        if month != organisation_month(timezone.localdate(closed_at, organisation.zone_at(closed_at))):
             yield f"approval {pk}: counts in {month:%Y-%m}, which is not the month it was granted in"

@@ -1,4 +1,4 @@
-"""The style sheets and fonts of others that Pursuit serves: exactly these files of the locked npm packages."""
+"""The style sheets, fonts and scripts of others that Pursuit serves: exactly these files of the locked npm packages."""
 
 from pathlib import Path
 
@@ -17,6 +17,7 @@ FILES = {
     "vendor/fonts/bootstrap-icons.woff2": "bootstrap-icons/font/fonts/bootstrap-icons.woff2",
     "vendor/fonts/bootstrap-icons.woff": "bootstrap-icons/font/fonts/bootstrap-icons.woff",
     "vendor/squire.js": "squire-rte/dist/squire.js",
+    "vendor/sortable.min.js": "sortablejs/Sortable.min.js",
     "vendor/inter.css": "@fontsource-variable/inter/index.css",
 } | {
     f"vendor/files/{font}": f"@fontsource-variable/inter/files/{font}"

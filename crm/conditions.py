@@ -53,15 +53,15 @@ class Group:
 
 class Conditions:
     """
-    A tree of conditions asked of `model` by `user`; what its values name is looked up once. Raises
-    ConditionError.
+    A tree of conditions asked of `model` by `user`; what its values name is looked up once, or is `known`: {key of a
+    field: {value: record}}. Raises ConditionError.
     """
 
-    def __init__(self, tree, model, user=None):
+    def __init__(self, tree, model, user=None, known=None):
         self.model = model
         self.user = user
         self.errors = []
-        self._looked_up = {}
+        self._looked_up = dict(known or {})
         self._root = self._parse(tree or {"all": []})
 
     @classmethod
@@ -214,6 +214,41 @@ def _tree(node):
 def holds(tree, record, *, user=None):
     """This will tell whether `record` meets `tree`; an empty tree always holds. Raises ConditionError."""
     return Conditions(tree, type(record), user).holds(record)
+
+
+def picked(tree, fields):
+    """This will give the set of picklist keys that a stored tree names for any of `fields`, which are keys too."""
+    return {
+        value for leaf in _stored(tree) if leaf["field"] in fields for value in _several(leaf) if isinstance(value, str)
+    }
+
+
+def with_key(tree, fields, old, new):
+    """This will give a stored tree that names the picklist key `new` wherever it named `old` for one of `fields`."""
+    if "field" in tree:
+        if tree["field"] not in fields or old not in _several(tree):
+            return tree
+        values = list(dict.fromkeys(new if value == old else value for value in _several(tree)))
+        return tree | {"value": values if isinstance(tree["value"], list) else values[0]}
+    return {
+        kind: with_key(part, fields, old, new) if kind == "not" else [with_key(one, fields, old, new) for one in part]
+        for kind, part in tree.items()
+    }
+
+
+def _stored(tree):
+    """This will yield each single condition of a stored tree."""
+    if "field" in tree:
+        yield tree
+        return
+    for kind, part in tree.items():
+        for one in [part] if kind == "not" else part:
+            yield from _stored(one)
+
+
+def _several(leaf):
+    value = leaf.get("value", [])
+    return value if isinstance(value, list) else [value]
 
 
 def check(tree, model, fields=None):

@@ -10,12 +10,14 @@ from uuid import uuid4
 
 from django import forms
 from django.db.models import Q
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from crm import shown
 from crm.fields import PickerField, PicklistField, on_one_line
 from crm.names import Picklist
 from crm.once import once
+from crm.organisation import Organisation
 from crm.verbs import Refused, Stale
 
 
@@ -167,9 +169,55 @@ class RecordForm(ModelForm):
                 self.add_error(name, _("Now it is empty. Saving again puts yours in its place."))
 
 
+class WithNames:
+    """
+    What a form of something that is named per language has before all else: a field for each language that is offered.
+    NAMED says for each JSON of names what its fields are called: {field of the model: (start of the names, label)}.
+    """
+
+    NAMED = {"names": ("name", _("Name in %(language)s"))}
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        fields = {}
+        for name, code, language in self._each():
+            start, label = self.NAMED[name]
+            field = forms.CharField(label=label % {"language": language}, required=False, max_length=80)
+            field.initial = (getattr(self.instance, name) or {}).get(code, "")
+            field.validators.append(on_one_line)
+            field.starred = False
+            fields[f"{start}_{code}"] = field
+        self.fields = fields | self.fields
+
+    def _each(self):
+        for name in self.NAMED:
+            for code, language in Organisation.current().offered:
+                yield name, code, gettext(language)
+
+    def clean(self):
+        """This will put the names on the instance; those in a language that is no longer offered stay."""
+        cleaned = super().clean()
+        offered = [code for code, _language in Organisation.current().offered]
+        for name, (start, _label) in self.NAMED.items():
+            kept = {code: text for code, text in (getattr(self.instance, name) or {}).items() if code not in offered}
+            typed = {code: (cleaned.get(f"{start}_{code}") or "").strip() for code in offered}
+            cleaned[name] = kept | {code: text for code, text in typed.items() if text}
+            setattr(self.instance, name, cleaned[name])
+            if not cleaned[name]:
+                self.add_error(f"{start}_{offered[0]}", _("Give a name in at least one language."))
+        return cleaned
+
+    def _look_again(self, record):
+        super()._look_again(record)
+        for name, code, _language in self._each():
+            field, now = f"{self.NAMED[name][0]}_{code}", getattr(record, name).get(code, "")
+            if now and self.cleaned_data.get(field) != now:
+                self.add_error(field, _("Now it says “%(now)s”. Saving again puts yours in its place.") % {"now": now})
+
+
 def _now(record, name):
     """This will give a field's value as people read it, or ""."""
     field = record._meta.get_field(name)
     value = getattr(record, f"get_{name}_display")() if field.choices else getattr(record, name)
-    ways = {datetime: shown.moment, date: shown.day, Decimal: shown.money}
+    ways = {datetime: shown.moment, date: shown.day, Decimal: shown.money, list: ", ".join}
     return "" if value is None else str(ways.get(type(value), str)(value))

@@ -5,13 +5,14 @@ stand there as **Words**; a test holds them against the buttons, and the pages a
 
 import re
 
-from django.conf import settings
 from django.http import Http404
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.html import mark_safe
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
+
+from crm.organisation import Organisation
 
 # What each page is about: {key, which is the first part of the addresses that it explains: (title, one line)}.
 AREAS = {
@@ -23,7 +24,7 @@ AREAS = {
     "ranking": (_("Ranking"), _("Whose month it is, and what counts")),
     "imports": (_("Import"), _("Bring in customers and opportunities from a spreadsheet")),
     "profile": (_("Profile"), _("Your name, language, time zone and password")),
-    "administration": (_("Administration"), _("People, departments, lists and approval routes")),
+    "administration": (_("Administration"), _("People, departments, lists, approval routes, the organisation")),
 }
 ELSEWHERE = {
     "": "start",
@@ -35,6 +36,9 @@ ELSEWHERE = {
     "accounts": "profile",
     "people": "administration",
     "departments": "administration",
+    "organisation": "administration",
+    "picklists": "administration",
+    "routes": "administration",
 }
 WORDS = re.compile(r"\*\*(.+?)\*\*")
 
@@ -65,5 +69,5 @@ def on(request, area):
     return render(
         request,
         f"crm/help/{area}.html",
-        {"area": area, "title": title, "areas": areas, "support": settings.SUPPORT_CONTACT},
+        {"area": area, "title": title, "areas": areas, "support": Organisation.current().support},
     )

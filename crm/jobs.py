@@ -31,6 +31,7 @@ from django_tasks import TaskResultStatus, task
 from django_tasks_db.management.commands.db_worker import Worker as TicketWorker
 from django_tasks_db.models import DBTaskResult
 
+from crm.organisation import Organisation
 from crm.pulse import SILENCE, fresh_connection, under_way
 from crm.verbs import NotAllowed, Refused
 
@@ -280,7 +281,7 @@ class Job(models.Model):
     @property
     def language(self):
         """This will give the owner's language, which the job's sentences are in."""
-        return (self.owner and self.owner.language) or settings.LANGUAGE_CODE
+        return (self.owner and self.owner.language) or Organisation.current().language
 
     def run(self):
         """This will do the claimed job in its owner's language and time zone, and write down how it ended."""
@@ -289,7 +290,8 @@ class Job(models.Model):
             try:
                 kind = kinds()[self.kind]
                 self.deadline = begun + kind.limit.total_seconds()
-                zone = ZoneInfo((self.owner and self.owner.time_zone) or settings.ORGANISATION_TIME_ZONE)
+                own = self.owner and self.owner.time_zone
+                zone = ZoneInfo(own) if own else Organisation.current().zone
                 with timezone.override(zone), under_way(self):
                     if self.owner and not self.owner.is_active:
                         told = gettext("%(name)s may no longer sign in, so this was not done.")

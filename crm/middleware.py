@@ -7,7 +7,9 @@ from django.shortcuts import render
 from django.utils import timezone, translation
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import trans_real
 
+from crm.organisation import Organisation
 from crm.verbs import Refused
 
 
@@ -15,21 +17,37 @@ def profile(get_response):
     """
     This will answer signed-in people in the language and time zone of their profile.
 
-    Before sign-in the language is LocaleMiddleware's choice (cookie, then browser) and the time the organisation's.
-    Each request sets both anew and none takes them back: a long export is written after its answer has passed here.
+    Before sign-in the language is what the browser asks for and the time the organisation's. Each request sets both
+    anew and none takes them back: a long export is written after its answer has passed here.
     """
 
     def answer(request):
-        zone = settings.ORGANISATION_TIME_ZONE
-        if request.user.is_authenticated:
-            zone = request.user.time_zone or zone
-            if request.user.language:
-                translation.activate(request.user.language)
-                request.LANGUAGE_CODE = translation.get_language()
-        timezone.activate(ZoneInfo(zone))
+        person = request.user if request.user.is_authenticated else None
+        if hasattr(person, "settings_version"):
+            Organisation.is_at(person.settings_version)
+        organisation = Organisation.current()
+        own = person and person.time_zone
+        timezone.activate(ZoneInfo(own) if own else organisation.zone)
+        translation.activate(language_for(request, person, organisation))
+        request.LANGUAGE_CODE = translation.get_language()
         return get_response(request)
 
     return answer
+
+
+def language_for(request, person, organisation):
+    """This will choose the first that is offered of the person's own language, the cookie's, and the browser's."""
+    offered = dict(organisation.offered)
+    asked = trans_real.parse_accept_lang_header(request.headers.get("Accept-Language", "").lower())
+    cookie = request.COOKIES.get(settings.LANGUAGE_COOKIE_NAME, "")
+    for wanted in (person.language if person else "", cookie, *(code for code, _weight in asked)):
+        try:
+            code = translation.get_supported_language_variant(wanted)
+        except LookupError:
+            continue
+        if code in offered:
+            return code
+    return organisation.language
 
 
 def private(get_response):

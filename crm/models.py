@@ -168,6 +168,10 @@ class UserQuerySet(models.QuerySet):
         held = Role.objects.filter(users=models.OuterRef("pk"))
         return self.annotate(roles_held=Joined(held, Concat("key", models.Value(":"), "scope")))
 
+    def with_settings(self):
+        """This will bring along which version of the organisation's settings holds, without a query for it."""
+        return self.annotate(settings_version=models.Subquery(Organisation.objects.values("version")[:1]))
+
     def visible_to(self, user):
         """Everybody who works here is known to everybody who signs in."""
         return self if user.is_active else self.none()
@@ -330,5 +334,6 @@ class NumberSequence(models.Model):
 from crm.importing import ImportRun, RefusedCell  # noqa: E402, F401  needs User and Audit above
 from crm.jobs import Job  # noqa: E402, F401  needs User above
 from crm.once import Once  # noqa: E402, F401  needs User above
+from crm.organisation import Organisation  # noqa: E402  needs Audit above
 from crm.pulse import WorkerPulse  # noqa: E402, F401  beside those
 from crm.schedule import ScheduledRun  # noqa: E402, F401  beside those

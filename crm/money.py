@@ -2,19 +2,19 @@
 
 from decimal import ROUND_HALF_UP, Decimal
 
-from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from crm.moments import organisation_today
+from crm.organisation import Organisation
 
 # One of the databases keeps a decimal as a float, exact to 15 digits, and sums of cents must stay within 64 bits.
 LARGEST = Decimal("999999999999.99")
 
 
 def base_currency():
-    return settings.BASE_CURRENCY
+    return Organisation.current().currency
 
 
 class Priced(models.Model):

@@ -51,7 +51,28 @@ class Picklist(Named):
     order = models.PositiveIntegerField(_("order"), default=0)
     colour = models.CharField(_("colour"), max_length=7, blank=True, help_text=_("#rrggbb, or empty for none."))
     active = models.BooleanField(_("active"), default=True, help_text=_("A retired value can no longer be chosen."))
+    version = models.PositiveIntegerField(default=0, editable=False)  # counts its changes by crm.picklists
+
+    FIXED = ()  # the fields that are chosen once
 
     class Meta:
         abstract = True
         ordering = ["order", "key"]
+
+    @property
+    def detail(self):
+        """This will give what a list says of the value beside its name, or ""."""
+        return ""
+
+    # What crm.picklists asks of a value
+
+    def merges_into(self, other):
+        """This will tell whether what holds this value may hold `other` instead."""
+        return True
+
+    def followed_to(self, other, rows, name, *, by):
+        """This will put `other` into the field `name` of `rows`, which hold this value; gives how many they were."""
+        return rows.update(**{name: other})
+
+    def changed_from(self, was, *, by):
+        """This will bring in line what follows from the value, after it was another, `was`."""

@@ -2,12 +2,14 @@
 
 from django.db.models import Count, Value
 from django.urls import NoReverseMatch, reverse
-from django.utils.functional import cached_property
+from django.utils.functional import SimpleLazyObject, cached_property
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from approvals.models import Task
 from crm import help as help_pages
 from crm.models import User
+from crm.organisation import Organisation
 from crm.permissions import allows
 from notices.models import Message
 
@@ -31,6 +33,9 @@ READ = [
 ADMINISTER = [  # administrators alone
     ("people", _("People"), "people"),
     ("departments", _("Departments"), "diagram-3"),
+    ("picklists", _("Picklists"), "list-ul"),
+    ("routes", _("Routes"), "signpost-split"),
+    ("organisation", pgettext_lazy("ours", "Organisation"), "gear"),
 ]
 NEW = [
     ("opportunity_new", _("Opportunity"), "create"),
@@ -125,9 +130,10 @@ class Frame:
 
 
 def frame(request):
-    """This will give templates `frame`, for whoever is signed in."""
+    """This will give templates `frame`, for whoever is signed in, and `organisation`."""
     user = getattr(request, "user", None)  # none where an early middleware refused the request
-    return {"frame": Frame(request)} if user is not None and user.is_authenticated else {"frame": None}
+    signed_in = user is not None and user.is_authenticated
+    return {"frame": Frame(request) if signed_in else None, "organisation": SimpleLazyObject(Organisation.current)}
 
 
 def _address(name):

@@ -1,7 +1,6 @@
 """The pages for administrators: the people who work here, and the tree of departments."""
 
 from django import forms
-from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
@@ -15,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from crm import holding, people
-from crm.forms import Form, ModelForm, posted
+from crm.forms import Form, ModelForm, WithNames, posted
 from crm.models import Department, Level, Role, User
 from crm.permissions import require
 from crm.pickers import DepartmentPicker
@@ -110,7 +109,7 @@ class InviteForm(PersonForm):
         return self._does(people.invite, self.instance, roles=list(self.cleaned_data["roles"]))
 
 
-class DepartmentForm(ModelForm):
+class DepartmentForm(WithNames, ModelForm):
     """A department's names, its place in the tree, and whether it is in use."""
 
     class Meta:
@@ -122,22 +121,7 @@ class DepartmentForm(ModelForm):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        names = {}
-        for code, language in settings.LANGUAGES:
-            label = gettext("Name in %(language)s") % {"language": gettext(language)}
-            initial = (self.instance.names or {}).get(code, "")
-            names[f"name_{code}"] = forms.CharField(label=label, required=False, max_length=80, initial=initial)
-            names[f"name_{code}"].starred = False
-        self.fields = names | self.fields
         self.fields["active"].help_text = _("A retired department can no longer be chosen.")
-
-    def clean(self):
-        cleaned = super().clean()
-        texts = {code: (cleaned.get(f"name_{code}") or "").strip() for code, _language in settings.LANGUAGES}
-        self.instance.names = {code: text for code, text in texts.items() if text}
-        if not self.instance.names:
-            self.add_error(f"name_{settings.LANGUAGE_CODE}", _("Give a name in at least one language."))
-        return cleaned
 
     def _post_clean(self):
         """This will put the values on the instance; whether they fit the tree is asked under its lock, by the verb."""

@@ -227,7 +227,12 @@ class Backend(AuthenticationBackend):
     """
 
     def get_user(self, user_id):
-        everybody = get_user_model().objects.with_roles().select_related("department__parent", "department__province")
+        everybody = (
+            get_user_model()
+            .objects.with_roles()
+            .with_settings()
+            .select_related("department__parent", "department__province")
+        )
         user = everybody.filter(pk=user_id).first()
         return user if user is not None and user.is_active else None
 

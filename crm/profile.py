@@ -2,7 +2,6 @@
 
 from allauth.account.adapter import get_adapter
 from allauth.account.models import EmailAddress
-from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
 from django.forms import ChoiceField, ValidationError
@@ -18,13 +17,14 @@ from django.views.i18n import set_language as set_language_cookie
 from crm.fields import TimeZoneField
 from crm.forms import ModelForm
 from crm.models import Audit, User
+from crm.organisation import Organisation
 
 
 def languages():
     """This will list the interface languages, each by its own name, after the browser's choice."""
     return [
         ("", _("As the browser")),
-        *((code, get_language_info(code)["name_local"]) for code, _name in settings.LANGUAGES),
+        *((code, get_language_info(code)["name_local"]) for code, _name in Organisation.current().offered),
     ]
 
 
@@ -42,7 +42,7 @@ class ProfileForm(ModelForm):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self.fields["time_zone"].help_text = _("Empty means the organisation’s: %(zone)s.") % {
-            "zone": settings.ORGANISATION_TIME_ZONE
+            "zone": Organisation.current().zone.key
         }
 
     def clean_email(self):
@@ -75,7 +75,7 @@ def profile(request):
 def set_language(request):
     """This will switch the language, in the browser and, after sign-in, in the profile; then go back."""
     language = request.POST.get("language")
-    if request.user.is_authenticated and language in dict(settings.LANGUAGES):
+    if request.user.is_authenticated and language in dict(Organisation.current().offered):
         User.objects.filter(pk=request.user.pk).update(language=language)
     return set_language_cookie(request)
 

@@ -9,14 +9,13 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
-from zoneinfo import ZoneInfo
 
-from django.conf import settings
 from django.db import models
 from django.db.models.functions import Now
 from django.utils.module_loading import autodiscover_modules
 from django.utils.translation import gettext_lazy as _
 
+from crm.organisation import Organisation
 from crm.pulse import SILENCE, fresh_connection, under_way
 
 logger = logging.getLogger(__name__)
@@ -37,7 +36,7 @@ class Line:
         """This will give the moment of the run that follows `moment`, both in UTC."""
         if self.pause:
             return moment + self.pause
-        zone = ZoneInfo(settings.ORGANISATION_TIME_ZONE)
+        zone = Organisation.current().zone
         today = moment.astimezone(zone).date()
         moments = (datetime.combine(day, self.at, tzinfo=zone) for day in (today, today + timedelta(days=1)))
         # Compared in UTC: within one zone Python compares the clock's hands, and those go back in autumn.

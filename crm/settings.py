@@ -65,7 +65,6 @@ FILES_AT_ONCE, FILES_EACH = 20, 500  # of one sending, of one record
 UPLOAD_MOST_BYTES = env.int("UPLOAD_MOST_BYTES", default=250 << 20)  # of everything sent at once
 IMPORT_MOST_ROWS = env.int("IMPORT_MOST_ROWS", default=200_000)
 
-TELL_EARLIER_REPORTS = env.bool("TELL_EARLIER_REPORTS", default=False)  # to the approvers of reports, by nobody seen
 ORGANISATION_TIME_ZONE = env.str("ORGANISATION_TIME_ZONE", default="Asia/Shanghai")  # whose months the ranking counts
 BASE_CURRENCY = env.str("BASE_CURRENCY", default="CNY")
 

@@ -4,10 +4,11 @@ import unicodedata
 from datetime import date, datetime
 from decimal import Decimal
 
-from django.conf import settings
 from django.utils import timezone
 from django.utils.translation import get_language, ngettext, pgettext, pgettext_lazy
 from django.utils.translation import gettext as _
+
+from crm.organisation import Organisation
 
 UNITS = [(10**9, "B"), (10**6, "M"), (10**3, "k")]
 CHINESE_UNITS = [(10**8, "亿"), (10**4, "万")]
@@ -69,7 +70,7 @@ STATE_CLASSES = {
 
 def symbol(currency=None):
     """This will give the sign that stands before an amount in `currency`, by default the base currency."""
-    currency = currency or settings.BASE_CURRENCY
+    currency = currency or Organisation.current().currency
     return SYMBOLS.get(currency, f"{currency} ")
 
 

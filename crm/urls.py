@@ -44,6 +44,8 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("", include("crm.import_pages")),
     path("", include("crm.people_pages")),
+    path("", include("crm.organisation_pages")),
+    path("", include("crm.picklist_pages")),
     path("", include("notices.urls")),
     path("", include("approvals.urls")),
     path("", include("customers.urls")),

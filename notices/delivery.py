@@ -20,6 +20,7 @@ from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
 from crm import shown
+from crm.organisation import Organisation
 from crm.pulse import stopping
 from crm.sign_in import way_in
 from notices import wording
@@ -96,8 +97,8 @@ def _put_off(delivery, reason, *, for_good=False):
 def letter(delivery, connection=None):
     """This will word a delivery: text and HTML, one thread for each record, in the reader's language and time zone."""
     reader = delivery.to
-    zone = ZoneInfo(reader.time_zone or settings.ORGANISATION_TIME_ZONE)
-    with translation.override(reader.language or settings.LANGUAGE_CODE), timezone.override(zone):
+    zone = ZoneInfo(reader.time_zone) if reader.time_zone else Organisation.current().zone
+    with translation.override(reader.language or Organisation.current().language), timezone.override(zone):
         asked_at = timezone.localtime(delivery.queued_at)
         sentence = wording.sentence(delivery, reader)
         context = {

@@ -24,7 +24,7 @@ class StageAdmin(PicklistAdmin):
     ordering = ["pipeline", "order"]
 
     def get_readonly_fields(self, request, obj=None):
-        return [*super().get_readonly_fields(request, obj), *(["pipeline", "kind"] if obj else [])]
+        return [*super().get_readonly_fields(request, obj), *(["pipeline", "kind", "probability"] if obj else [])]
 
 
 @admin.register(RevenueCategory)

@@ -9,7 +9,6 @@ task's page reads those rows, for the holder of the task alone.
 from datetime import date
 
 from django.apps import apps
-from django.conf import settings
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import OuterRef, Q, Subquery
 from django.utils.translation import gettext as _
@@ -19,6 +18,7 @@ from crm import shown
 from crm.models import Audit
 from crm.moments import organisation_day
 from crm.names import localized
+from crm.organisation import Organisation
 from notices.models import describe
 from opportunities.lifecycle import State
 
@@ -28,7 +28,7 @@ MOST = 5
 
 def confide(opportunity, task):
     """This will note for the holder of `task` the earlier reports of its customer, where that is wanted."""
-    if not settings.TELL_EARLIER_REPORTS:
+    if not Organisation.current().tell_earlier_reports:
         return
     for other in _reported_before(opportunity):
         Audit.note(
@@ -61,7 +61,7 @@ def _reported_before(opportunity):
 
 def confided(task):
     """This will say what the holder of `task` was told, a sentence for each."""
-    if not settings.TELL_EARLIER_REPORTS:
+    if not Organisation.current().tell_earlier_reports:
         return []
     told = Audit.objects.filter(kind=TOLD, by=task.holder_id, data__task=task.pk).order_by("pk")
     return [

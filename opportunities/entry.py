@@ -2,16 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime, time
-from zoneinfo import ZoneInfo
 
-from django.conf import settings
 from django.db import models, transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from crm import permissions
 from crm.models import NumberSequence, User
-from crm.moments import organisation_today
+from crm.moments import organisation_today, organisation_zone
 from crm.verbs import NotAllowed, Refused, whole
 from customers.models import Customer
 from notices.models import Event, Message, describe
@@ -192,7 +190,7 @@ def _morning(day):
     This will give nine o'clock of a day in the organisation's time zone: within that day nearly everywhere
     else too.
     """
-    moment = datetime.combine(day, time(9), ZoneInfo(settings.ORGANISATION_TIME_ZONE))
+    moment = datetime.combine(day, time(9), organisation_zone())
     return min(moment, timezone.now())
 
 

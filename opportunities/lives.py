@@ -8,16 +8,14 @@ A test holds it equal to the verbs, row by row.
 """
 
 from datetime import timedelta
-from zoneinfo import ZoneInfo
 
-from django.conf import settings
 from django.contrib.auth.models import Permission
 from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
 from django.utils import timezone
 
 from approvals.models import Act, Approval, Round, Task
-from crm.moments import organisation_month
+from crm.moments import organisation_month, organisation_zone
 from customers.models import Customer
 from notices.models import Event, Message, describe
 from opportunities.models import (
@@ -252,7 +250,7 @@ class Life:
 
 
 def _day(at):
-    return timezone.localdate(at, ZoneInfo(settings.ORGANISATION_TIME_ZONE))
+    return timezone.localdate(at, organisation_zone())
 
 
 @transaction.atomic

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 from django_fsm import TransitionNotAllowed
 
-from approvals.models import Act, Approval, Task, changed
+from approvals.models import Act, Approval, Round, Task, changed
 from crm import kinds, permissions
 from crm.functions import DayNumber, ascii_lower
 from crm.models import Placed
@@ -26,7 +26,7 @@ from crm.querysets import Guarded, in_scope
 from crm.verbs import NotAllowed, Refused, acting, whole
 from customers.models import Contact, Customer
 from notices.files import Filed
-from notices.models import Delivery, Message, Recorded, describe
+from notices.models import Delivery, Event, Message, Recorded, describe
 from opportunities import earlier
 from opportunities.entry import Entry
 from opportunities.follow_ups import FollowUp
@@ -109,6 +109,31 @@ class OpportunityQuerySet(Guarded):
         """This will bring along what a short list shows of each, without a query per row."""
         return self.select_related("customer", "owner", "stage__pipeline").prefetch_related("stage__pipeline__stages")
 
+    def restage(self, stage, *, by):
+        """
+        This will put all of them into `stage`, whatever their state, and bring their probability in line: the bulk twin
+        of `move`, for an administrator who makes two stages one, or gives a stage another probability. That is a change
+        of the list and none of the case, so pending ones follow too. Gives how many they were.
+        """
+        keys = list(self.select_for_update().order_by("pk").values_list("pk", flat=True))
+        for start in range(0, len(keys), RESTAGED_AT_ONCE):
+            chunk = self.model.objects.filter(pk__in=keys[start : start + RESTAGED_AT_ONCE])
+            changed, events = [], []
+            for it in chunk.select_related("stage").order_by("pk"):
+                it.remember()
+                it.stage = stage
+                if not it.probability_typed and not it.is_closed:
+                    it.probability = stage.probability
+                if changes := it.changes():
+                    it.version += 1
+                    it.updated_at = timezone.now()
+                    changed.append(it)
+                    events.append(it.event("moved" if "stage" in changes else "changed", by=by, changes=changes))
+            self.model.objects.bulk_update(changed, ["stage", "probability", "version", "updated_at"])
+            Event.objects.bulk_create(events)
+            Movement.objects.bulk_create(it.movement() for it in changed)
+        return len(keys)
+
     def figures(self):
         """This will count them, and sum up what is open in base currency, in one query."""
         is_open = Q(state__in=OPEN)
@@ -121,6 +146,7 @@ class OpportunityQuerySet(Guarded):
         return found | {"open_amount": Decimal(found["open_cents"]).scaleb(-2)}
 
 
+RESTAGED_AT_ONCE = 200
 CLOSED_FROM = 10_000_000  # the `list_key` that no open opportunity reaches and every closed one passes
 
 # The forecast amount in hundredths of the base currency; `Opportunity.forecast_cents` is its twin in Python.
@@ -836,6 +862,15 @@ class Opportunity(Placed, Priced, Lifecycle, Entry, Lined, Filed, Recorded):
             [(self.owner, "returned")], self, by=by, act=approval.act, comment=comment, task=approval.open_task.pk
         )
         Message.tell(approval.approved_by, "returned", self, by=by, act=approval.act, comment=comment)
+
+    @classmethod
+    def ask_to_end_for(cls, reason, *, instead_of):
+        """This will make what waits to be terminated for one reason wait for another: the two have become one."""
+        about = ContentType.objects.get_for_model(cls)
+        waiting = Round.objects.filter(approval__about_type=about, approval__closed_at=None)
+        for one in waiting.filter(approval__act=Act.TERMINATE, form__reason__id=instead_of.pk):
+            one.form["reason"] = describe(reason)
+            one.save(update_fields=["form"])
 
     def _close(self, stage, day):
         self.stage = stage

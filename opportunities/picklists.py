@@ -3,6 +3,7 @@ The lists that describe opportunities: pipelines and their stages, business type
 kinds of follow-up.
 """
 
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator
 from django.db import models
 from django.db.models import Q
@@ -10,6 +11,7 @@ from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
 from crm.names import Picklist
+from crm.picklists import holders
 from crm.verbs import Refused
 
 
@@ -37,6 +39,11 @@ class LostReason(Picklist):
     class Meta(Picklist.Meta):
         verbose_name = _("lost reason")
         verbose_name_plural = _("lost reasons")
+
+    def followed_to(self, other, rows, name, *, by):
+        if hasattr(rows.model, "ask_to_end_for"):
+            rows.model.ask_to_end_for(other, instead_of=self)
+        return super().followed_to(other, rows, name, by=by)
 
 
 class FollowUpKind(Picklist):
@@ -69,6 +76,9 @@ class Pipeline(Picklist):
     class Meta(Picklist.Meta):
         verbose_name = _("pipeline")
         verbose_name_plural = _("pipelines")
+
+    def merges_into(self, other):
+        return False  # each opportunity would have to be told which stage of the other it is in
 
     @property
     def first_stage(self):
@@ -103,6 +113,8 @@ class Stage(Picklist):
     probability = models.PositiveSmallIntegerField(_("probability"), validators=[MaxValueValidator(100)])
     required = models.JSONField(_("required fields"), default=list, blank=True)  # field names, asked for on submission
 
+    FIXED = ("pipeline", "kind")
+
     class Meta(Picklist.Meta):
         verbose_name = _("stage")
         verbose_name_plural = _("stages")
@@ -126,6 +138,38 @@ class Stage(Picklist):
         """
         active = cls.objects.filter(kind=cls.Kind.OPEN, active=True, pipeline__active=True)
         return _first(active.order_by("pipeline__order", "pipeline__key", "order", "key"))
+
+    @property
+    def detail(self):
+        return f"{self.get_kind_display()}, {self.probability} %"
+
+    def clean(self):
+        fixed = {self.Kind.WON: 100, self.Kind.LOST: 0}.get(self.kind)
+        if self.probability is not None and fixed is None and not 1 <= self.probability <= 99:
+            raise ValidationError({"probability": _("An open stage has a probability from 1 to 99 %.")})
+        if fixed is not None and self.probability != fixed:
+            raise ValidationError({"probability": _("Won is 100 %, lost is 0 %.")})
+        if fixed is not None and not self.active:
+            raise ValidationError({"active": _("A pipeline needs its won and its lost stage.")})
+        others = Stage.objects.filter(pipeline=self.pipeline_id, kind=self.Kind.OPEN, active=True).exclude(pk=self.pk)
+        if not self.active and not others.exists():
+            raise ValidationError({"active": _("A pipeline needs an open stage to begin with.")})
+
+    def merges_into(self, other):
+        return self.kind == other.kind == self.Kind.OPEN and self.pipeline_id == other.pipeline_id
+
+    def followed_to(self, other, rows, name, *, by):
+        if not hasattr(rows.model.objects, "restage"):
+            return super().followed_to(other, rows, name, by=by)
+        return rows.model.objects.filter(pk__in=rows.values("pk")).restage(other, by=by)
+
+    def changed_from(self, was, *, by):
+        """What stands in a stage has its probability, unless somebody typed another."""
+        if self.probability == was.probability:
+            return
+        for holder, field in holders(Stage):
+            if hasattr(holder.objects, "restage"):
+                holder.objects.filter(**{field.name: self}).restage(self, by=by)
 
     @property
     def position(self):

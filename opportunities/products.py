@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from crm import shown
 from crm.money import LARGEST
 from crm.names import Picklist, localized, validate_names
 
@@ -29,6 +30,13 @@ class RevenueCategory(Picklist):
                 name="revenue_category_level",
             )
         ]
+
+    @property
+    def detail(self):
+        return self.parent.name if self.parent else ""
+
+    def merges_into(self, other):
+        return self.level == other.level
 
     def clean(self):
         if self.parent is None:
@@ -91,6 +99,10 @@ class Product(Picklist):
         verbose_name = _("product")
         verbose_name_plural = _("products")
         constraints = [models.CheckConstraint(condition=Q(price__gte=0), name="product_price")]
+
+    @property
+    def detail(self):
+        return f"{self.category.name}, {shown.money(self.price)} / {self.unit_name}"
 
     @property
     def unit_name(self):

@@ -88,6 +88,8 @@ class Movement(models.Model):
     province = models.ForeignKey("crm.Department", models.PROTECT, related_name="+", db_index=False)
     city = models.ForeignKey("crm.Department", models.PROTECT, related_name="+", db_index=False)
 
+    KEEPS_THE_PAST = True
+
     class Meta:
         indexes = [
             models.Index(fields=["opportunity", "id"], name="movement_opportunity"),

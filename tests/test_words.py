@@ -59,6 +59,7 @@ NOT_WALKED = {
     "import_stop",
     "person_invite_again",  # needs somebody who has no password yet
     "person_reactivate",  # needs somebody deactivated
+    "logo",  # a picture
     "set_language",
     "task_assign",  # needs another candidate
 }

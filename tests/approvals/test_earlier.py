@@ -3,6 +3,7 @@
 import pytest
 
 from crm.models import Audit
+from crm.organisation import Organisation
 from opportunities.earlier import TOLD
 from tests import factories as make
 from tests.opportunities.acts import version
@@ -17,6 +18,12 @@ def earlier():
     return make.opportunity(rep, state="active", customer=make.customer(rep, name="清河水务集团有限公司"))
 
 
+def tell():
+    """This will make the organisation one whose approvers are told."""
+    by = make.user(None, "administrator", at="head-office")
+    Organisation.current().change(by=by, seen=None, tell_earlier_reports=True)
+
+
 def reported(name="清河水務"):
     owner = make.user()
     opportunity = make.opportunity(owner, customer=make.customer(owner, name=name))
@@ -29,8 +36,8 @@ def page(client, reader, opportunity):
     return client.get(f"/tasks/{opportunity.open_task.pk}/").content.decode()
 
 
-def test_the_approver_is_told_number_department_and_date_and_each_telling_is_kept(client, settings, earlier):
-    settings.TELL_EARLIER_REPORTS = True
+def test_the_approver_is_told_number_department_and_date_and_each_telling_is_kept(client, earlier):
+    tell()
     opportunity = reported()
     approver = opportunity.open_task.holder
 
@@ -46,8 +53,8 @@ def test_the_approver_is_told_number_department_and_date_and_each_telling_is_kep
     assert Audit.objects.filter(kind=TOLD).count() == 2
 
 
-def test_neither_the_rep_nor_another_reader_nor_the_history_tells(client, settings, earlier):
-    settings.TELL_EARLIER_REPORTS = True
+def test_neither_the_rep_nor_another_reader_nor_the_history_tells(client, earlier):
+    tell()
     opportunity = reported()
     for reader in (opportunity.owner, make.user(None, "gm", at="shijiazhuang")):
         assert earlier.number not in page(client, reader, opportunity)
@@ -55,15 +62,15 @@ def test_neither_the_rep_nor_another_reader_nor_the_history_tells(client, settin
             assert earlier.number not in client.get(address).content.decode()
 
 
-def test_it_is_off_at_first(client, settings, earlier):
+def test_it_is_off_at_first(client, earlier):
     opportunity = reported()
-    assert settings.TELL_EARLIER_REPORTS is False
+    assert Organisation.current().tell_earlier_reports is False
     assert "Reported earlier" not in page(client, opportunity.open_task.holder, opportunity)
     assert not Audit.objects.filter(kind=TOLD).exists()
 
 
-def test_another_customer_a_draft_and_ones_own_say_nothing(client, settings, earlier):
-    settings.TELL_EARLIER_REPORTS = True
+def test_another_customer_a_draft_and_ones_own_say_nothing(client, earlier):
+    tell()
     make.opportunity(make.user(at="jinan"), customer=make.customer(make.user(at="jinan"), name="恒泰物流"))
     other = reported("恒泰物流")
     assert "Reported earlier" not in page(client, other.open_task.holder, other)

@@ -83,9 +83,9 @@ def test_the_frame_asks_for_its_counts_once(client, rep, django_assert_num_queri
 
 def test_before_sign_in_there_is_no_frame(rf):
     request = rf.get("/")
-    assert frame(request) == {"frame": None}
+    assert frame(request)["frame"] is None
     request.user = AnonymousUser()
-    assert frame(request) == {"frame": None}
+    assert frame(request)["frame"] is None
 
 
 @pytest.mark.urls("tests.crm.test_frame")

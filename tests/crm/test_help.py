@@ -103,6 +103,9 @@ def test_every_verb_that_people_may_do_is_explained(client):
         ("/profile/", "profile"),
         ("/people/", "administration"),
         ("/departments/", "administration"),
+        ("/picklists/", "administration"),
+        ("/routes/", "administration"),
+        ("/organisation/", "administration"),
     ],
 )
 def test_the_question_mark_beside_a_title_opens_the_help_on_that_area(client, address, area):

@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from datetime import datetime, time, timedelta
 from decimal import Decimal
 from itertools import cycle
-from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.contrib.auth.hashers import make_password
@@ -17,7 +16,8 @@ from django.utils import timezone
 
 from approvals.models import Approval, Round, Task
 from crm.models import Department, Role, User
-from crm.moments import organisation_month, organisation_today
+from crm.moments import organisation_month, organisation_today, organisation_zone
+from crm.organisation import Organisation
 from customers.models import Contact, Customer, CustomerLevel, Industry
 from notices.files import File
 from notices.models import Announcement, Comment, Delivery, Event, Message
@@ -76,6 +76,7 @@ class Company:
             parent = self.departments.get(row.pop("parent", None))
             self.departments[row["key"]] = Department.objects.create(parent=parent, **row)
         self.people = {row[0]: self.person(*row) for row in self.demo["users"]}
+        Organisation.read().change(by=self.people["admin"], seen=None, **self.demo["organisation"])
         self.customers = {row[0]: self.customer(*row) for row in self.demo["customers"]}
         for order, row in enumerate(self.demo["categories"], 1):
             self.category(order, *row)
@@ -311,7 +312,7 @@ class Company:
 
     def moment(self, days, hour):
         day = organisation_today() - timedelta(days=days)
-        return datetime.combine(day, time(hour, 20), ZoneInfo(settings.ORGANISATION_TIME_ZONE))
+        return datetime.combine(day, time(hour, 20), organisation_zone())
 
     @contextmanager
     def days_ago(self, days, at=None):
@@ -330,7 +331,7 @@ class Company:
         for approval in Approval.objects.filter(
             month__isnull=False, closed_at__gte=began - by, closed_at__lt=timezone.now() - by
         ):
-            closed_on = timezone.localdate(approval.closed_at, ZoneInfo(settings.ORGANISATION_TIME_ZONE))
+            closed_on = timezone.localdate(approval.closed_at, organisation_zone())
             Approval.objects.filter(pk=approval.pk).update(month=organisation_month(closed_on))
         closed = Opportunity.objects.filter(
             state__in=["terminated", "void"], closed_on=organisation_today(), updated_at__gte=began

@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from datetime import time as clock
 from decimal import Decimal
 from math import floor
-from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.contrib.auth.hashers import make_password
@@ -19,6 +18,7 @@ from django.utils import timezone
 
 from approvals.models import Act, RouteVersion
 from crm.models import Department, Level, Role, User
+from crm.moments import organisation_zone
 from crm.pinyin import sort_key
 from customers.models import Contact, Customer, CustomerLevel, Industry
 from notices.models import Announcement, Event, describe
@@ -38,7 +38,6 @@ ENDS = {
 CLOSED = ("signed", "terminated", "void")
 PENDING = ("reporting", "returned", "signing", "terminating")
 WAITING = {(Act.REPORT, "reporting"), (Act.SIGN, "signing"), (Act.TERMINATE, "terminating")}
-ZONE = ZoneInfo(settings.ORGANISATION_TIME_ZONE)
 
 
 class Command(BaseCommand):
@@ -377,8 +376,8 @@ class Portfolio:
 
     def moment(self, days):
         """This will give the moment so many days ago: within a working day's hours, later the smaller its fraction."""
-        at = datetime.combine(self.day(days), clock(9), ZONE) + timedelta(hours=9 * (1 - days % 1))
+        at = datetime.combine(self.day(days), clock(9), organisation_zone()) + timedelta(hours=9 * (1 - days % 1))
         return min(at, self.now) if days >= 0 else at
 
     def day(self, days):
-        return timezone.localdate(self.now, ZONE) - timedelta(days=floor(days))
+        return timezone.localdate(self.now, organisation_zone()) - timedelta(days=floor(days))

@@ -1,0 +1,68 @@
+"""The administrators' pages in a browser: a list dragged and moved by keys, every page fit for all, on a phone too."""
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+
+from opportunities.models import Source, Stage
+from tests import factories as make
+from tests.factories import PASSWORD
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.any_database]
+
+
+@pytest.fixture
+def page(browser, live_server):
+    admin = make.user("admin", "administrator", at="head-office", language="en")
+    make.opportunity()
+    page = browser.new_context(base_url=live_server.url).new_page()
+    said = []
+    page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
+    page.goto("/accounts/login/?next=/picklists/source/")
+    page.get_by_label("User name").fill(admin.username)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", name="Sources")).to_be_visible()
+    yield page
+    assert said == []
+
+
+def names():
+    return [value.names["en"] for value in Source.objects.all()]
+
+
+def test_a_list_is_dragged_by_its_handle_and_moved_by_its_buttons(page):
+    first, second, third, *rest = names()
+    grips = page.locator(".grip")
+    start, end = grips.nth(0).bounding_box(), grips.nth(2).bounding_box()
+    page.mouse.move(start["x"] + 4, start["y"] + 8)
+    page.mouse.down()
+    page.mouse.move(start["x"] + 4, start["y"] + 30, steps=5)
+    page.mouse.move(end["x"] + 4, end["y"] + 20, steps=10)
+    with page.expect_navigation():
+        page.mouse.up()
+    expect(page.locator("[data-arrange] a.strong")).to_have_text([second, third, first, *rest])
+    assert names() == [second, third, first, *rest]
+
+    page.get_by_role("button", name=f"Move {first} up").press("Enter")
+    expect(page.locator("[data-arrange] a.strong")).to_have_text([second, first, third, *rest])
+    assert names() == [second, first, third, *rest]
+
+
+def test_every_page_is_fit_for_all_and_for_a_phone(page):
+    stage = Stage.objects.first().pk
+    for address in (
+        "/organisation/",
+        "/picklists/",
+        "/picklists/stage/",
+        f"/picklists/stage/{stage}/",
+        f"/picklists/stage/{stage}/merge/",
+        f"/routes/?department={make.department('shijiazhuang').pk}",
+    ):
+        page.goto(address)
+        found = Axe().run(page).response["violations"]
+        wrong = [rule["id"] for rule in found if rule["impact"] in ("serious", "critical")]
+        assert wrong == [], address
+        page.set_viewport_size({"width": 390, "height": 844})
+        assert page.evaluate("document.documentElement.scrollWidth") == 390, address
+        page.set_viewport_size({"width": 1440, "height": 900})
