@@ -73,10 +73,8 @@ class OrganisationForm(RecordForm):
             if Organisation.holds_amounts()
             else empty % {"value": settings.BASE_CURRENCY}
         )
-        self.fields["time_zone"].help_text = (
-            f"{empty % {'value': settings.ORGANISATION_TIME_ZONE}} "
-            f"{gettext('Its days and months count from now on; months of the past stay as they were counted.')}"
-        )
+        past = _("Empty means %(value)s. Another one counts from now on; past months stay as they were counted.")
+        self.fields["time_zone"].help_text = past % {"value": settings.ORGANISATION_TIME_ZONE}
 
     def clean_base_currency(self):
         return self.cleaned_data["base_currency"].upper()

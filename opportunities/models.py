@@ -125,11 +125,15 @@ class OpportunityQuerySet(Guarded):
                 if not it.probability_typed and not it.is_closed:
                     it.probability = stage.probability
                 if changes := it.changes():
-                    it.version += 1
-                    it.updated_at = timezone.now()
                     changed.append(it)
                     events.append(it.event("moved" if "stage" in changes else "changed", by=by, changes=changes))
-            self.model.objects.bulk_update(changed, ["stage", "probability", "version", "updated_at"])
+            stays = When(Q(probability_typed=True) | Q(state__in=CLOSED), then=F("probability"))
+            self.model.objects.filter(pk__in=[it.pk for it in changed]).update(
+                stage=stage,
+                probability=Case(stays, default=Value(stage.probability)),
+                version=F("version") + 1,
+                updated_at=timezone.now(),
+            )
             Event.objects.bulk_create(events)
             Movement.objects.bulk_create(it.movement() for it in changed)
         return len(keys)
@@ -146,7 +150,7 @@ class OpportunityQuerySet(Guarded):
         return found | {"open_amount": Decimal(found["open_cents"]).scaleb(-2)}
 
 
-RESTAGED_AT_ONCE = 200
+RESTAGED_AT_ONCE = 500
 CLOSED_FROM = 10_000_000  # the `list_key` that no open opportunity reaches and every closed one passes
 
 # The forecast amount in hundredths of the base currency; `Opportunity.forecast_cents` is its twin in Python.

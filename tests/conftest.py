@@ -34,11 +34,19 @@ def django_db_setup(django_db_setup, django_db_blocker):
             cursor.execute(f"SELECT pg_terminate_backend(pid) {others}")
 
 
+def nothing_said():
+    """This will make the settings of the organisation be those of no row, which no query need ask for."""
+    Organisation.keep(Organisation(pk=THE_ONE), float("inf"))
+
+
+nothing_said()  # for what tests work out while they are collected, such as today
+
+
 @pytest.fixture(autouse=True)
 def _nothing_kept():
     """Rate limits and cached answers of one test are not those of the next."""
     cache.clear()
-    Organisation.keep(Organisation(pk=THE_ONE), float("inf"))  # there is no row yet, and no query need ask
+    nothing_said()
 
 
 @pytest.fixture(scope="session")

@@ -147,7 +147,7 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag, attributes):
         given = dict(attributes)
-        if self.quiet or tag in ("script", "style", "kbd") or "face" in (given.get("class") or "").split():
+        if self.quiet or tag in ("script", "style", "kbd", "code") or "face" in (given.get("class") or "").split():
             self.quiet += [tag] if tag not in ("input", "br", "img", "meta", "link") else []
             return
         for name in ATTRIBUTES:
