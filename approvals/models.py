@@ -12,6 +12,7 @@ An approval is about a record of any kind. The record keeps these promises, and 
     APPROVAL_JOINS                          the relations that snapshot reads
     APPROVAL_LISTED                         those that lists read
     approval_asked(act, form)               what was asked for beside its own values: an event that is not saved
+    approval_answered(form)                 what the request answers to the questions of its review: (question, answer)
     approval_neighbours(user)               other open records that bear on the decision and that this reader may see
     approval_pages()                        where it is changed, asked for again, made void or dropped: {verb: address}
     report(by=, approver=, comment=, seen=) asks for a report again; the other acts have pages of their own

@@ -193,6 +193,11 @@ class Page:
         """This will list what was asked for beyond the record itself: a signing's figures, or why to terminate."""
         return wording.changes(self.record.approval_asked(self.approval.act, self.form))
 
+    @property
+    def answered(self):
+        """This will list (question, answer) of the review that came with the request."""
+        return self.record.approval_answered(self.form)
+
     @cached_property
     def last_round(self):
         """This will give the round before this one, or None."""

@@ -31,6 +31,7 @@ ELSEWHERE = {
     "contacts": "customers",
     "follow-ups": "opportunities",
     "products": "opportunities",
+    "reports": "ranking",
     "files": "opportunities",
     "announcements": "messages",
     "accounts": "profile",

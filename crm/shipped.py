@@ -28,8 +28,8 @@ def load(**_signal):
 
 def _add(model, row, order):
     steps = row.pop("steps", [])
-    if "pipeline" in row:
-        row["pipeline"] = model._meta.get_field("pipeline").related_model.objects.get(key=row["pipeline"])
+    for name in {"pipeline", "question"} & row.keys():
+        row[name] = model._meta.get_field(name).related_model.objects.get(key=row[name])
     if any(field.name == "order" for field in model._meta.fields):
         row["order"] = order
     added = model.objects.create(**row)

@@ -8,8 +8,9 @@ from django.contrib import admin
 from crm.admin import NamesField, PicklistAdmin
 from opportunities.picklists import BusinessType, FollowUpKind, LostReason, Pipeline, Source, Stage
 from opportunities.products import Product, RevenueCategory
+from opportunities.reviews import ReviewChoice, ReviewQuestion
 
-admin.site.register([BusinessType, Source, FollowUpKind, Pipeline], PicklistAdmin)
+admin.site.register([BusinessType, Source, FollowUpKind, Pipeline, ReviewChoice, ReviewQuestion], PicklistAdmin)
 
 
 @admin.register(LostReason)

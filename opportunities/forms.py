@@ -22,6 +22,7 @@ from customers.models import Contact
 from customers.pickers import ContactPicker, CustomerPicker
 from opportunities.entry import chargeable
 from opportunities.models import LostReason, Opportunity, Stage, State
+from opportunities.reviews import ReviewQuestion
 
 # One step that lies ahead: how sure it is (a mark of the chain), who decides it, and as what.
 Ahead = namedtuple("Ahead", ["kind", "who", "what"])
@@ -366,6 +367,11 @@ class _AskToClose(Asking, Form):
 
     def __init__(self, *args, record, **kwargs):
         super().__init__(*args, record=record, **kwargs)
+        self.choices = {}
+        self.questions = ReviewQuestion.for_act(self.act)
+        before = {row["question"]["id"]: row for row in self.initial.get("review") or []}
+        for question in self.questions:
+            self._ask_review(question, before.get(question.pk))
         self.fields["approver"] = ApproverField()
         self.fields["approver"].starred = True
         self.fields["comment"] = forms.CharField(
@@ -380,8 +386,29 @@ class _AskToClose(Asking, Form):
     def clean(self):
         self.must_have_approver()
 
+    def _ask_review(self, question, before):
+        """This will add the field of a question of the review, with what was answered `before`."""
+        if question.kind == ReviewQuestion.Kind.TEXT:
+            field = forms.CharField(max_length=5000, required=False, widget=forms.Textarea({"rows": 3}))
+            field.initial = before and before["text"]
+        else:
+            self.choices |= {str(choice.pk): choice for choice in question.choices.all()}
+            offered = [(str(choice.pk), choice.name) for choice in question.choices.all()]
+            field = forms.TypedChoiceField(
+                choices=[("", _("Choose one")), *offered], required=False, coerce=self.choices.get, empty_value=None
+            )
+            field.initial = before and before["choice"] and str(before["choice"]["id"])
+        field.label, field.starred = question.name, question.required
+        self.fields[f"review_{question.pk}"] = field
+
+    @property
+    def review_fields(self):
+        return [self[f"review_{question.pk}"] for question in self.questions]
+
     def values(self):
-        return super().values() | {name: self.cleaned_data[name] for name in ("approver", "comment")}
+        review = {question.pk: self.cleaned_data[f"review_{question.pk}"] for question in self.questions}
+        given = {name: self.cleaned_data[name] for name in ("approver", "comment")}
+        return super().values() | given | {"review": review}
 
 
 class SignForm(_AskToClose, SigningFields):

@@ -27,7 +27,7 @@ from crm.verbs import NotAllowed, Refused, acting, whole
 from customers.models import Contact, Customer
 from notices.files import Filed
 from notices.models import Delivery, Event, Message, Recorded, describe
-from opportunities import earlier
+from opportunities import earlier, reviews
 from opportunities.entry import Entry
 from opportunities.follow_ups import FollowUp
 from opportunities.lifecycle import CLOSED, OPEN, PENDING, Lifecycle, State
@@ -220,6 +220,7 @@ class Opportunity(Placed, Priced, Lifecycle, Entry, Lined, Filed, Recorded):
         shared=SharedWithReader(_("Shared with me")),
         signed=Ranked(_("Signed"), Signed),
         reported=Ranked(_("Report approved"), Reported),
+        review=reviews.Reviewed(_("Review")),
     )
 
     number = models.CharField(_("number"), max_length=20, unique=True, editable=False)
@@ -393,6 +394,11 @@ class Opportunity(Placed, Priced, Lifecycle, Entry, Lined, Filed, Recorded):
             asked = {"lost_reason": [None, form["reason"]], "closing_note": [None, form["note"]]}
             return self.event("asked", by=None, changes=asked)
         return self.event("asked", by=None)
+
+    @staticmethod
+    def approval_answered(form):
+        """This will list (question, answer) of the review that came with a request."""
+        return reviews.answered(form)
 
     @staticmethod
     def told(edits):
@@ -569,19 +575,24 @@ class Opportunity(Placed, Priced, Lifecycle, Entry, Lined, Filed, Recorded):
             kind = "reported" if asked.number == 1 else "resubmitted"
             it.record(kind, by=by, act=Act.REPORT, to=describe(approver), comment=comment)
 
-    def sign(self, *, by, approver, contract_number, signed_amount, signed_on, term=None, comment="", seen=None):
+    def sign(
+        self, *, by, approver, contract_number, signed_amount, signed_on, term=None, comment="", review=None, seen=None
+    ):
         """
         This will ask `approver` to accept a signature: `signed_amount` in the opportunity's currency, `signed_on` a
-        date not in the future, `term` in months or None. The stage stays until it is approved. Raises as `report`.
+        date not in the future, `term` in months or None, `review` the answers as `reviews.asked_for` takes them. The
+        stage stays until it is approved. Raises as `report`.
         """
         form = self._closing_form(
             Act.SIGN, contract_number=contract_number, signed_amount=signed_amount, signed_on=signed_on, term=term
         )
+        form["review"] = reviews.asked_for(Act.SIGN, review or {})
         self._ask_to_close(Act.SIGN, form, by=by, approver=approver, comment=comment, seen=seen)
 
-    def terminate(self, *, by, approver, reason, note="", comment="", seen=None):
+    def terminate(self, *, by, approver, reason, note="", comment="", review=None, seen=None):
         """This will ask `approver` to give the opportunity up, for a LostReason. Raises as `report`."""
         form = self._closing_form(Act.TERMINATE, reason=reason, note=note)
+        form["review"] = reviews.asked_for(Act.TERMINATE, review or {})
         self._ask_to_close(Act.TERMINATE, form, by=by, approver=approver, comment=comment, seen=seen)
 
     @staticmethod
@@ -852,6 +863,7 @@ class Opportunity(Placed, Priced, Lifecycle, Entry, Lined, Filed, Recorded):
             self.lost_reason_id = form["reason"]["id"]
             self.closing_note = form["note"]
             self._close(Stage.objects.get(pk=form["stage"]), organisation_today())
+        reviews.keep(self, form)
         self.record("granted", by=by, act=approval.act, comment=comment)
         told = [self.owner, approval.requester, *(task.holder for task in approval.tasks.select_related("holder"))]
         Message.tell(told, "granted", self, by=by, act=approval.act)

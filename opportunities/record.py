@@ -23,6 +23,7 @@ from notices import wording
 from notices.models import Event, describe
 from opportunities.lifecycle import OPEN, PENDING, State
 from opportunities.picklists import Stage
+from opportunities.reviews import reviews_of
 from opportunities.shares import shares_of
 
 SHOWN = 10  # follow-ups and shares on the page itself
@@ -498,4 +499,9 @@ class Page:
         if self.unfinished is None or self.unfinished.act == Act.REPORT:
             return []
         rows = wording.changes(self.opportunity.approval_asked(self.unfinished.act, self.round.form))
-        return [(row.label, row.new) for row in rows if row.new]
+        return [(row.label, row.new) for row in rows if row.new] + self.opportunity.approval_answered(self.round.form)
+
+    @cached_property
+    def review(self):
+        """This will list (question, answer) of what was learned, once it has ended."""
+        return reviews_of(self.opportunity) if self.opportunity.state in (State.SIGNED, State.TERMINATED) else []

@@ -1,5 +1,6 @@
 """The page of the ranking: any month, by amount signed and by reports approved, of people and of departments."""
 
+import re
 from datetime import timedelta
 
 from django.shortcuts import render
@@ -12,6 +13,7 @@ from crm import shown
 from crm.models import Department
 from crm.moments import organisation_month, organisation_today
 from opportunities.ranking import Ranking, first_month, month_after, month_before, read_month
+from opportunities.reviews import counted
 
 
 @require_safe
@@ -127,3 +129,14 @@ def _lead(leaders, you, one, few, many):
     names["names"] = pgettext("between two names", " and ").join(row.name for row in leaders)
     form = many if len(leaders) > 3 else few if len(leaders) > 1 else you if leaders[0].mine else one
     return form % names
+
+
+@require_safe
+def reviews(request):
+    """This will show what decided opportunities that ended in a year, as their reviews say; each count is a list."""
+    this_year = organisation_today().year
+    asked = request.GET.get("year", "")
+    year = int(asked) if re.fullmatch(r"20\d\d", asked, re.ASCII) and int(asked) <= this_year else this_year
+    years = range(this_year, this_year - 6, -1)
+    context = {"questions": counted(request.user, year), "year": year, "years": years}
+    return render(request, "opportunities/reviews.html", context)

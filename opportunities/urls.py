@@ -41,5 +41,6 @@ urlpatterns = [
     path("people/<int:pk>/handover/<int:job>/", handover_views.handover_summary, name="handover_summary"),
     path("products/", line_views.products, name="products"),
     path("products/pick/", ProductPicker.as_view(), name="product_pick"),
+    path("reports/reviews/", reports.reviews, name="reviews"),
     path("ranking/", reports.ranking, name="ranking"),
 ]

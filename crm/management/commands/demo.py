@@ -34,6 +34,7 @@ from opportunities.models import (
     Source,
     Stage,
 )
+from opportunities.reviews import ReviewChoice, ReviewQuestion
 
 FILE = settings.BASE_DIR / "fixtures" / "demo.json"
 WORKING_DAY = range(0, 8 * 60, 37)  # minutes into it, at which one act follows another
@@ -233,7 +234,7 @@ class Company:
         if ends in ("terminating", "terminated"):
             with self.days_ago(waits + (ends == "terminated")):
                 reason = LostReason.objects.get(key=row["reason"])
-                opportunity.terminate(by=owner, approver=self.people[row["to"]], reason=reason)
+                opportunity.terminate(by=owner, approver=self.people[row["to"]], reason=reason, review=self.review(row))
         if ends in ("signed", "terminated"):
             with self.days_ago(waits):
                 self.decide(opportunity, "finish")
@@ -248,7 +249,15 @@ class Company:
                 signed_amount=Decimal(row.get("signed_amount", row["amount"])),
                 signed_on=organisation_today() - timedelta(days=days),
                 term=24,
+                review=self.review(row),
             )
+
+    def review(self, row):
+        """This will give the answers of a row's review, {key of a question: answer}."""
+        decided, learned = row.get("review", [None, ""])
+        questions = dict(ReviewQuestion.objects.values_list("key", "pk"))
+        choice = ReviewChoice.objects.filter(key=f"decided-{decided}").first()
+        return {questions["decided"]: choice, questions["learned"]: learned}
 
     def approver(self, opportunity, act):
         return Approval.plan(opportunity, act, by=opportunity.owner).candidates[0]
