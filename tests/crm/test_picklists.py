@@ -9,6 +9,7 @@ from approvals.models import Round, RouteVersion
 from approvals.routes import Route
 from crm import conditions, picklists
 from crm.models import Audit
+from crm.organisation import Organisation
 from crm.verbs import NotAllowed, Refused, Stale
 from customers.models import Customer, Industry
 from notices.models import Event
@@ -163,6 +164,16 @@ def test_renaming_breaks_nothing(client, admin):
     assert RouteVersion.objects.get(pk=route.pk).conditions == tree
     assert conditions.holds(tree, Opportunity.objects.get(pk=opportunity.pk))
     assert list(Opportunity.objects.narrow(tree, admin)) == [opportunity]
+
+
+def test_a_name_in_a_language_that_is_no_longer_offered_stays(client, admin):
+    Organisation.read().change(by=admin, seen=0, languages=["en"], default_language="en")
+    cloud = of(BusinessType, "cloud")
+    page = client.get(f"/picklists/business-type/{cloud.pk}/").content.decode()
+    assert 'name="name_en"' in page
+    assert 'name="name_zh-hans"' not in page
+    client.post(f"/picklists/business-type/{cloud.pk}/", sends(cloud, name_en="Computing"))
+    assert of(BusinessType, "cloud").names == {"en": "Computing", "zh-hans": "云"}
 
 
 def test_a_retired_value_is_offered_to_nobody_and_stays_where_it_is(client, admin):

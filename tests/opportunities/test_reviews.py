@@ -182,14 +182,14 @@ def test_the_answers_are_counted_and_each_count_is_the_list_it_leads_to(client, 
     counts = {one.key: (signed, terminated) for one, signed, terminated in rows}
     assert question.key == "decided" and counts.pop("decided-price") == (2, 1) and set(counts.values()) == {(0, 0)}
     for state, count in (("signed", 2), ("terminated", 1)):
-        there = f"/opportunities/?state={state}&review=decided-price&closed_on.from={year}-01-01&closed_on.until={year}-12-31"
+        days = f"closed_on.from={year}-01-01&closed_on.until={year}-12-31"
+        there = f"/opportunities/?state={state}&review=decided-price&{days}"
         assert there.replace("&", "&amp;") in html
         listed = client.get(there).content.decode()
         assert sum(one.get_absolute_url() in listed for one in ended if one.state == state) == count
         assert not any(one.get_absolute_url() in listed for one in ended if one.state != state)
-    assert {count for _choice, *counted_ in counted(page.wsgi_request.user, year - 1)[0][1] for count in counted_} == {
-        0
-    }
+    [(_question, before)] = counted(page.wsgi_request.user, year - 1)
+    assert {count for _choice, *both in before for count in both} == {0}
 
 
 def test_a_reader_counts_what_they_see(client, ended):
@@ -202,7 +202,7 @@ def test_a_reader_counts_what_they_see(client, ended):
     assert {count for _choice, *both in rows for count in both} == {0}
 
 
-@pytest.mark.parametrize("year", ["x", "99999", "1999", "２０２６"])
+@pytest.mark.parametrize("year", ["x", "20261", "1999", "２０２６"])
 def test_a_year_that_is_none_shows_this_one(client, ended, year):
     client.force_login(ended[0].owner)
     shown = client.get("/reports/reviews/", {"year": year})
