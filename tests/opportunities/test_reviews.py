@@ -2,6 +2,7 @@
 
 import pytest
 
+from crm.models import User
 from crm.verbs import Refused
 from opportunities.models import LostReason
 from opportunities.reviews import ReviewAnswer, ReviewChoice, ReviewQuestion, counted
@@ -15,6 +16,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def opportunity(client):
     made = in_state("active")
+    make.approver(made, "director")
     client.force_login(made.owner)
     return made
 
@@ -29,6 +31,11 @@ def learned():
     return ReviewQuestion.objects.get(key="learned")
 
 
+def director():
+    """This will give the approver whom the signing goes to."""
+    return User.objects.get(roles__key="director")
+
+
 def choice(key):
     return ReviewChoice.objects.get(key=f"decided-{key}")
 
@@ -38,7 +45,7 @@ def sent(opportunity, **answers):
     asked = {f"review_{ReviewQuestion.objects.get(key=key).pk}": value for key, value in answers.items()}
     return {
         "contract_number": "C-1", "signed_amount": "90000", "signed_on": "2026-01-02", "comment": "",
-        "approver": make.approver(opportunity, "director").pk, "version": version(opportunity),
+        "approver": director().pk, "version": version(opportunity),
     } | asked  # fmt: skip
 
 
@@ -99,7 +106,7 @@ def test_nothing_need_be_answered_unless_the_question_says_so(client, opportunit
     assert list(form.errors) == [f"review_{decided.pk}"] and form["contract_number"].value() == "C-1"
     with pytest.raises(Refused, match="to be answered"), nothing_changed():
         opportunity.sign(
-            by=opportunity.owner, approver=make.approver(opportunity, "director"), contract_number="C-1",
+            by=opportunity.owner, approver=director(), contract_number="C-1",
             signed_amount=1, signed_on=opportunity.created_at.date(),
         )  # fmt: skip
 
@@ -122,7 +129,7 @@ def test_a_choice_of_another_question_is_refused(opportunity, decided):
     ann = ReviewChoice.objects.create(key="ann", names={"en": "Ann"}, question=other)
     with pytest.raises(Refused, match="Choose one of these"), nothing_changed():
         opportunity.sign(
-            by=opportunity.owner, approver=make.approver(opportunity, "director"), contract_number="C-1",
+            by=opportunity.owner, approver=director(), contract_number="C-1",
             signed_amount=1, signed_on=opportunity.created_at.date(), review={decided.pk: ann},
         )  # fmt: skip
 
