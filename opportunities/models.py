@@ -586,13 +586,13 @@ class Opportunity(Placed, Priced, Lifecycle, Entry, Lined, Filed, Recorded):
         form = self._closing_form(
             Act.SIGN, contract_number=contract_number, signed_amount=signed_amount, signed_on=signed_on, term=term
         )
-        form["review"] = reviews.asked_for(Act.SIGN, review or {})
+        form |= reviews.asked_for(Act.SIGN, review or {})
         self._ask_to_close(Act.SIGN, form, by=by, approver=approver, comment=comment, seen=seen)
 
     def terminate(self, *, by, approver, reason, note="", comment="", review=None, seen=None):
         """This will ask `approver` to give the opportunity up, for a LostReason. Raises as `report`."""
         form = self._closing_form(Act.TERMINATE, reason=reason, note=note)
-        form["review"] = reviews.asked_for(Act.TERMINATE, review or {})
+        form |= reviews.asked_for(Act.TERMINATE, review or {})
         self._ask_to_close(Act.TERMINATE, form, by=by, approver=approver, comment=comment, seen=seen)
 
     @staticmethod

@@ -150,8 +150,9 @@ def counted(user, year):
 
 def asked_for(act, given):
     """
-    This will give the answers `given`, {key of a question: ReviewChoice or text}, as the JSON that a round keeps.
-    Raises Refused, at the field review_<key of the question>, where one is missing or is none of its question.
+    This will give the answers `given`, {key of a question: ReviewChoice or text}, as what a round keeps of them:
+    {"review": JSON}, or {} without any. Raises Refused, at the field review_<key of the question>, where one is missing
+    or is none of its question.
     """
     kept = []
     for question in ReviewQuestion.for_act(act):
@@ -166,7 +167,7 @@ def asked_for(act, given):
             raise Refused(_("Choose one of these."), field=field)
         answered = {"choice": describe(answer), "text": ""} if is_choice else {"choice": None, "text": str(answer)}
         kept.append({"question": describe(question), **answered})
-    return kept
+    return {"review": kept} if kept else {}
 
 
 def keep(opportunity, form):

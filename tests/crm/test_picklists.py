@@ -60,8 +60,8 @@ def seen(model):
 def test_there_is_a_page_for_every_picklist(client, admin):
     words = list(picklists.kinds())
     assert words == [
-        "business-type", "customer-level", "industry", "follow-up-kind", "lost-reason", "pipeline", "product",
-        "revenue-category", "source", "stage",
+        "review-choice", "business-type", "customer-level", "industry", "follow-up-kind", "lost-reason", "pipeline",
+        "product", "revenue-category", "review-question", "source", "stage",
     ]  # fmt: skip
     page = client.get("/picklists/").content.decode()
     assert [word for word in words if f'href="/picklists/{word}/"' not in page] == []
