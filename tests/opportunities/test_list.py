@@ -223,3 +223,14 @@ def test_the_list_itself_takes_five_queries(django_assert_max_num_queries):
         request = RequestFactory().get("/opportunities/totals/")
         request.user = rep
         assert OpportunityList(request).totals["count"] == 1
+
+
+def test_an_empty_list_asks_for_no_count_which_would_have_no_place(client):
+    """Somebody may enter the first one before the answer comes."""
+    rep = factories.user()
+    client.force_login(rep)
+    foot = 'hx-trigger="load"'
+    assert foot not in client.get("/opportunities/").content.decode()
+
+    factories.opportunity(rep)
+    assert foot in client.get("/opportunities/").content.decode()
