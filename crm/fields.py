@@ -8,7 +8,6 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo, available_timezones
 
 from django import forms
-from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db.models import Model, Q
 from django.http import JsonResponse
@@ -137,18 +136,14 @@ class FilesField(forms.FileField):
 
     def clean(self, data, initial=None):
         uploads = list(data or [])
-        wrong = []
-        if len(uploads) > settings.FILES_AT_ONCE:
-            told = _("At most %(count)d files at once.")
-            raise ValidationError(told, params={"count": settings.FILES_AT_ONCE}, code="many")
-        for upload in uploads:
-            try:
-                files.examine(upload)
-            except Refused as error:
-                name = files.safe_name(upload.name or "") or _("A file")
-                wrong.append(ValidationError("%(name)s: %(why)s", params={"name": name, "why": error.message}))
-        if wrong:
-            raise ValidationError(wrong)
+        try:
+            _good, refused = files.sorted_out(uploads)
+        except Refused as error:
+            raise ValidationError(error.message, code="many") from error
+        if refused:
+            raise ValidationError(
+                [ValidationError("%(name)s: %(why)s", params={"name": name, "why": why}) for name, why in refused]
+            )
         return uploads
 
 

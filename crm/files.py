@@ -127,6 +127,22 @@ def examine(upload):
     return name, kind
 
 
+def sorted_out(uploads):
+    """
+    This will examine several uploaded files, and give ([(upload, name, content type)] of those that are taken,
+    [(name, why not)] of the others). Raises Refused where they are too many.
+    """
+    if len(uploads) > settings.FILES_AT_ONCE:
+        raise Refused(_("At most %(count)d files at once.") % {"count": settings.FILES_AT_ONCE}, field="files")
+    good, refused = [], []
+    for upload in uploads:
+        try:
+            good.append((upload, *examine(upload)))
+        except Refused as error:
+            refused.append((safe_name(upload.name or "") or _("A file"), error.message))
+    return good, refused
+
+
 def keep(upload):
     """This will store an uploaded file, and give (key, size, hash in hex)."""
     digest = sha256()

@@ -1,5 +1,7 @@
 """The files that hang on a record, and the records on which files hang."""
 
+from contextlib import ExitStack
+
 from django.conf import settings
 from django.contrib.contenttypes.fields import GenericRelation
 from django.contrib.contenttypes.models import ContentType
@@ -59,22 +61,15 @@ class File(About):
         """
         if not about.files_permit(by, "add_file"):
             raise NotAllowed()
-        if len(uploads) > settings.FILES_AT_ONCE:
-            raise Refused(_("At most %(count)d files at once.") % {"count": settings.FILES_AT_ONCE}, field="files")
-        kept, refused = [], []
-        for upload in uploads:
-            try:
-                name, kind = files.examine(upload)
-            except Refused as error:
-                refused.append((files.safe_name(upload.name or "") or _("A file"), error.message))
-                continue
-            key, size, digest = files.keep(upload)
-            kept.append(cls(about=about, name=name, kind=kind, size=size, sha256=digest, key=key, by=by))
-        try:
+        good, refused = files.sorted_out(uploads)
+        with ExitStack() as lost:  # what is stored already goes again, unless rows come to name it
+            kept = []
+            for upload, name, kind in good:
+                key, size, digest = files.keep(upload)
+                lost.callback(files.drop, [key])
+                kept.append(cls(about=about, name=name, kind=kind, size=size, sha256=digest, key=key, by=by))
             cls._keep(about, kept, by)
-        except BaseException:
-            files.drop(file.key for file in kept)  # no row names them
-            raise
+            lost.pop_all()
         return kept, refused
 
     @classmethod
