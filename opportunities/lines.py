@@ -151,8 +151,8 @@ class Lined(models.Model):
     def changes(self):
         """This will add to a record's changes the lines, where `put_lines` put others."""
         changed = super().changes()
-        if "_lines_before" in self.__dict__ and self._lines_before != self.lines_described():
-            changed["lines"] = [self._lines_before, self.lines_described()]
+        if "_lines_before" in self.__dict__ and self._lines_before != (now := self.lines_described()):
+            changed["lines"] = [self._lines_before, now]
         return changed
 
     def remember(self):

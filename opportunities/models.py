@@ -453,9 +453,8 @@ class Opportunity(Placed, Priced, Lifecycle, Entry, Lined, Filed, Recorded):
         with self._changing(by, seen, "lines_changed") as it:
             it.put_lines(lines)
             it.amount_from = it.AmountFrom(amount_from)
-            it._change({} if it.adds_up else {"amount": amount})
             it.add_up()
-            it.settle()
+            it._change({} if it.adds_up else {"amount": amount})
 
     @contextmanager
     def _changing(self, by, seen, event):
@@ -796,6 +795,8 @@ class Opportunity(Placed, Priced, Lifecycle, Entry, Lined, Filed, Recorded):
             it._follow_customer()
             if contact is not None:
                 it.placements.create(contact=contact, primary=True)
+            if it.state == State.SIGNED:
+                it._begin_trading()
             Message.tell([it.owner], "reassigned", it, by=by, to=describe(customer))
 
     def correct(self, *, by, reason, contract_number, signed_amount, signed_on, term=None, seen=None):
@@ -855,9 +856,7 @@ class Opportunity(Placed, Priced, Lifecycle, Entry, Lined, Filed, Recorded):
             self._finish_signing()
             self._close(Stage.objects.get(pk=form["stage"]), Signing.day(form))
             Signing.of(self, form).save(force_insert=True)
-            Customer.objects.filter(pk=self.customer_id, status=Customer.Status.POTENTIAL).update(
-                status=Customer.Status.TRADING
-            )
+            self._begin_trading()
         else:
             self._finish_terminating()
             self.lost_reason_id = form["reason"]["id"]
@@ -887,6 +886,11 @@ class Opportunity(Placed, Priced, Lifecycle, Entry, Lined, Filed, Recorded):
         for one in waiting.filter(approval__act=Act.TERMINATE, form__reason__id=instead_of.pk):
             one.form["reason"] = describe(reason)
             one.save(update_fields=["form"])
+
+    def _begin_trading(self):
+        """This will make the customer, to whom something was sold, a trading one."""
+        potential = Customer.objects.filter(pk=self.customer_id, status=Customer.Status.POTENTIAL)
+        potential.update(status=Customer.Status.TRADING)
 
     def _close(self, stage, day):
         self.stage = stage

@@ -63,7 +63,9 @@ def test_it_can_be_done_unless_it_is_void_or_something_waits_for_approval(client
     if state in MAY:
         assert send(client, opportunity, new).status_code == 302
         opportunity.refresh_from_db()
+        new.refresh_from_db()
         assert opportunity.customer == new and list(differences()) == []
+        assert new.status == ("trading" if state == "signed" else "potential")  # something was sold to them
         return
     with nothing_changed():
         assert send(client, opportunity, new).status_code == 409
