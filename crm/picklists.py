@@ -5,7 +5,7 @@ from collections import Counter, namedtuple
 
 from django.apps import apps
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, models, transaction
+from django.db import models, transaction
 from django.db.models import Count, Max
 from django.utils.text import slugify
 from django.utils.translation import gettext_lazy as _
@@ -185,13 +185,7 @@ def merge(value, *, into, by, seen):
         if keeps_the_past(holder):
             continue
         rows = holder._base_manager.filter(**{field.name: it})
-        try:
-            with transaction.atomic():
-                count = it.followed_to(other, rows, field.name, by=by)
-        except IntegrityError as error:
-            refused = _("Some records hold both “%(name)s” and “%(other)s”, and may hold one of them only.")
-            raise Refused(refused % {"name": it, "other": other}, field="into") from error
-        followed[f"{holder._meta.label_lower}.{field.name}"] = count
+        followed[f"{holder._meta.label_lower}.{field.name}"] = it.followed_to(other, rows, field.name, by=by)
     for store, fields in asking(model):
         rows = store._base_manager.select_for_update().exclude(conditions={})
         asked = [row for row in rows if it.key in conditions.picked(row.conditions, fields)]
