@@ -108,7 +108,6 @@ def announcement_readers(request, pk):
     page = Paginator(people.filter(pk__in=waiting) if show else people, PAGE).get_page(request.GET.get("page"))
     for person in page.object_list:
         person.read = reads.get(person.pk)
-        person.is_waiting = person.pk in waiting
     total = people.count()
     context = {
         "announcement": found,
