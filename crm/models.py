@@ -207,6 +207,7 @@ class User(AbstractUser):
     language = models.CharField(_("language"), max_length=10, blank=True)
     time_zone = models.CharField(_("time zone"), max_length=60, blank=True)
     theme = models.CharField(_("appearance"), max_length=5, choices=Theme, default=Theme.AUTO)
+    notifications = models.JSONField(default=dict, blank=True, editable=False)  # see notices.preferences
     previous_sign_in_at = models.DateTimeField(_("previous sign-in"), null=True, editable=False)
     demo = models.BooleanField(
         default=False, editable=False

@@ -13,13 +13,17 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
+from django.contrib.contenttypes.models import ContentType
 from django.core.mail import EmailMultiAlternatives, get_connection
+from django.db import transaction
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from crm import shown
+from crm.models import User
 from crm.organisation import Organisation
 from crm.pulse import stopping
 from crm.sign_in import way_in
@@ -48,6 +52,21 @@ def deliver():
         _close(connection)
 
 
+def gather():
+    """
+    This will make one mail of what waits for each reader's daily digest. Mail and contents are one transaction, and of
+    two who try, one finds something to put in: so nothing comes twice, and nothing is forgotten.
+    """
+    waiting = Delivery.objects.gathered_until(timezone.now())
+    for reader in User.objects.filter(pk__in=waiting.order_by().values("to")):
+        with transaction.atomic():
+            digest = Delivery.objects.create(
+                to=reader, kind="digest", about_type=ContentType.objects.get_for_model(User), about_id=reader.pk
+            )
+            put_in = waiting.filter(to=reader).order_by().update(state=Delivery.State.DIGESTED, digest=digest)
+            transaction.set_rollback(not put_in)
+
+
 def _send(delivery, connection):
     """This will send one claimed delivery, write down how it went, and tell whether the mail server still answers."""
     reader = delivery.to
@@ -57,6 +76,9 @@ def _send(delivery, connection):
         return True
     try:
         mail = letter(delivery, connection)
+        if mail is None:
+            _settle(delivery, Delivery.State.WITHHELD)
+            return True
         connection.open()
         mail.send()
     except smtplib.SMTPRecipientsRefused as error:
@@ -95,34 +117,50 @@ def _put_off(delivery, reason, *, for_good=False):
 
 
 def letter(delivery, connection=None):
-    """This will word a delivery: text and HTML, one thread for each record, in the reader's language and time zone."""
+    """
+    This will word a delivery: text and HTML, one thread for each record, in the reader's language and time zone. A
+    digest of which the reader may see nothing any more gives None.
+    """
     reader = delivery.to
     zone = ZoneInfo(reader.time_zone) if reader.time_zone else Organisation.current().zone
     with translation.override(reader.language or Organisation.current().language), timezone.override(zone):
-        asked_at = timezone.localtime(delivery.queued_at)
-        sentence = wording.sentence(delivery, reader)
-        context = {
-            "title": _one_line(delivery.title),
-            "sentence": sentence,
-            "quote": wording.quote(delivery),
-            "at": _("%(date)s, %(time)s") % {"date": shown.weekday(asked_at), "time": f"{asked_at:%H:%M}"},
-            "link": settings.SITE_URL + _address(delivery),
-        }
+        if delivery.kind == "digest":
+            parts = delivery.gathered.select_related("to__department", "by").order_by("id")
+            told = [_told(part, reader) for part in look(parts, reader) if part.in_sight]
+            subject = ngettext("What happened: one message", "What happened: %(count)d messages", len(told))
+            subject, thread = subject % {"count": len(told)}, {}
+        else:
+            told = [_told(delivery, reader)]
+            # Mail programs gather a thread by its subject too, so that is the same for all that is about one record.
+            subject, thread = told[0]["title"], {"In-Reply-To": _thread(delivery), "References": _thread(delivery)}
+        if not told:
+            return None
+        context = {"told": told, "title": subject, "settings": settings.SITE_URL + reverse("message_settings")}
         mail = EmailMultiAlternatives(
-            subject=_("%(title)s: %(sentence)s")
-            % {"title": context["title"], "sentence": _one_line(sentence).rstrip(".。")},
+            subject=subject,
             body=render_to_string("mail/told.txt", context),
             to=[reader.email],
             headers={
                 "Message-ID": f"<delivery-{delivery.pk}-{delivery.queued_at:%Y%m%d%H%M%S%f}@{_host()}>",
-                "In-Reply-To": _thread(delivery),
-                "References": _thread(delivery),
+                **thread,
                 "Auto-Submitted": "auto-generated",
             },
             connection=connection,
         )
         mail.attach_alternative(render_to_string("mail/told.html", context), "text/html")
     return mail
+
+
+def _told(delivery, reader):
+    """This will give what a mail says of one delivery, in the active language and time zone."""
+    at = timezone.localtime(delivery.queued_at)
+    return {
+        "title": _one_line(delivery.title),
+        "sentence": wording.sentence(delivery, reader),
+        "quote": wording.quote(delivery),
+        "at": _("%(date)s, %(time)s") % {"date": shown.weekday(at), "time": f"{at:%H:%M}"},
+        "link": settings.SITE_URL + _address(delivery),
+    }
 
 
 def _address(delivery):

@@ -1,14 +1,22 @@
-"""The forms of an announcement and of a comment."""
+"""The forms of an announcement, of a comment, and of what one wants to hear of."""
 
-from django.forms import BooleanField, CharField, CheckboxSelectMultiple, ModelMultipleChoiceField, Textarea
+from django.forms import (
+    BooleanField,
+    CharField,
+    CheckboxSelectMultiple,
+    ChoiceField,
+    ModelMultipleChoiceField,
+    Textarea,
+)
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from crm.fields import DayField
-from crm.forms import RecordForm
-from crm.models import Role
+from crm.forms import Form, RecordForm
+from crm.models import Role, User
 from crm.pickers import DepartmentPicker
 from notices.models import Announcement, Comment
+from notices.preferences import ALWAYS_IN_APP, AT_ONCE, DAILY, GROUPS, NEVER
 
 
 class AnnouncementForm(RecordForm):
@@ -86,3 +94,35 @@ class CommentForm(RecordForm):
     def enter(self):
         self.instance.add(by=self.user)
         return self.instance
+
+
+class NotificationForm(Form):
+    """For each kind of message: whether it stands in the app, and whether and when it is mailed."""
+
+    def __init__(self, *args, user, **kwargs):
+        super().__init__(*args, user=user, **kwargs)
+        ways = [(AT_ONCE, _("At once")), (DAILY, _("Daily digest")), (NEVER, _("Never"))]
+        for group in GROUPS:
+            kept = user.notifications.get(group, {})
+            if group not in ALWAYS_IN_APP:
+                label = _("In the app")
+                self.fields[f"app_{group}"] = BooleanField(label=label, required=False, initial=kept.get("app", True))
+            self.fields[f"mail_{group}"] = ChoiceField(
+                label=_("By e-mail"), choices=ways, initial=kept.get("mail", AT_ONCE)
+            )
+
+    def rows(self):
+        """This will give (label, field of the app or None, field of the mail) of each kind."""
+        for group, (label, _kinds) in GROUPS.items():
+            yield label, self[f"app_{group}"] if group not in ALWAYS_IN_APP else None, self[f"mail_{group}"]
+
+    def keep(self):
+        """This will keep what differs from the usual."""
+        wishes = {}
+        for group in GROUPS:
+            wish = {} if self.cleaned_data.get(f"app_{group}", True) else {"app": False}
+            if self.cleaned_data[f"mail_{group}"] != AT_ONCE:
+                wish["mail"] = self.cleaned_data[f"mail_{group}"]
+            if wish:
+                wishes[group] = wish
+        User.objects.filter(pk=self.user.pk).update(notifications=wishes)

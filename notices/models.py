@@ -22,6 +22,7 @@ from crm.moments import organisation_today
 from crm.verbs import NotAllowed, Refused, Stale, locked, whole
 from notices.about import About
 from notices.files import Filed
+from notices.preferences import DAILY, GROUPS, NEVER, by_mail, in_app, next_digest
 
 # What a history can be narrowed to: {key: the kinds of event}. Whatever is not here is a change.
 TOPICS = {
@@ -163,6 +164,10 @@ class MessageQuerySet(models.QuerySet):
     def read_for(self, user):
         return self.for_reader(user).filter(read_at__isnull=False)
 
+    def of_group(self, group):
+        """This will narrow to one of the groups of `notices.preferences`; to nothing less where it is none."""
+        return self.filter(kind__in=GROUPS[group][1]) if group in GROUPS else self
+
     def mark_read(self):
         return self.filter(read_at=None).update(read_at=timezone.now())
 
@@ -214,12 +219,15 @@ class Message(About):
     @classmethod
     def tell(cls, people, kind, about, *, by, **data):
         """
-        This will put a message before each of `people` but `by`, and queue its mail; in the transaction of the verb
-        that tells.
+        This will put a message before each of `people` but `by`, and queue its mail, as each of them wants it; in the
+        transaction of the verb that tells.
         """
-        told = []
+        told, letters = [], []
         for person in {person.pk: person for person in people if person is not None}.values():
             if person == by or not person.is_active:
+                continue
+            letters.append((person, kind))
+            if not in_app(person, kind):
                 continue
             told.append(
                 cls(
@@ -233,7 +241,7 @@ class Message(About):
                 )
             )
         cls.objects.bulk_create(told)
-        Delivery.queue([(message.to, kind) for message in told], about, by=by, **data)
+        Delivery.queue(letters, about, by=by, **data)
         return told
 
 
@@ -249,6 +257,10 @@ class DeliveryQuerySet(models.QuerySet):
         """
         return self.due().filter(pk=pk).order_by().update(due_at=until, attempts=F("attempts") + 1) == 1
 
+    def gathered_until(self, moment):
+        """This will narrow to what waits for a digest that is due."""
+        return self.filter(state=Delivery.State.GATHERED, due_at__lte=moment)
+
 
 class Delivery(About):
     """
@@ -261,6 +273,8 @@ class Delivery(About):
         SENT = "sent", _("Sent")
         FAILED = "failed", _("Failed")
         WITHHELD = "withheld", _("Withheld: the reader may no longer see it")
+        GATHERED = "gathered", _("Waits for the daily digest")
+        DIGESTED = "digested", _("Put into a digest")
 
     to = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.CASCADE, related_name="deliveries", db_index=False, verbose_name=_("to")
@@ -275,6 +289,7 @@ class Delivery(About):
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
     sent_at = models.DateTimeField(_("sent at"), null=True)
     error = models.CharField(_("what went wrong"), max_length=300, blank=True)
+    digest = models.ForeignKey("self", models.CASCADE, null=True, related_name="gathered", verbose_name=_("digest"))
 
     objects = DeliveryQuerySet.as_manager()
 
@@ -282,22 +297,32 @@ class Delivery(About):
         verbose_name = _("delivery")
         verbose_name_plural = _("deliveries")
         ordering = ["-id"]
-        indexes = [models.Index("due_at", name="delivery_due", condition=Q(state="queued"))]
+        indexes = [
+            models.Index("due_at", name="delivery_due", condition=Q(state="queued")),
+            models.Index("due_at", name="delivery_gathered", condition=Q(state="gathered")),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(state="digested", digest__isnull=False) | (~Q(state="digested") & Q(digest=None)),
+                name="delivery_in_digest",
+            )
+        ]
 
     def __str__(self):
         return f"{self.kind} → {self.to_id}"
 
     @classmethod
     def queue(cls, letters, about, *, by, **data):
-        """This will write one delivery for each (person, kind) of `letters` who has an address."""
-        about_type = ContentType.objects.get_for_model(about)
-        cls.objects.bulk_create(
-            cls(
-                to=person, kind=kind, about_type=about_type, about_id=about.pk, by=by, title=str(about)[:200], data=data
-            )
-            for person, kind in letters
-            if person.email and person.is_active
-        )
+        """This will write one delivery for each (person, kind) of `letters` who has an address and wants such mails."""
+        told = {"about_type": ContentType.objects.get_for_model(about), "about_id": about.pk, "by": by, "data": data}
+        queued, now = [], timezone.now()
+        for person, kind in letters:
+            wish = by_mail(person, kind)
+            if not (person.email and person.is_active) or wish == NEVER:
+                continue
+            when = {"state": cls.State.GATHERED, "due_at": next_digest(person, now)} if wish == DAILY else {}
+            queued.append(cls(to=person, kind=kind, title=str(about)[:200], **told, **when))
+        cls.objects.bulk_create(queued)
 
 
 class AnnouncementQuerySet(models.QuerySet):

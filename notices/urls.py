@@ -7,6 +7,7 @@ from notices import file_views, views
 urlpatterns = [
     path("messages/", views.messages_to_me, name="messages"),
     path("messages/read/", views.mark_read, name="messages_read"),
+    path("messages/settings/", views.message_settings, name="message_settings"),
     path("messages/<int:pk>/", views.message, name="message"),
     path("announcements/", views.announcements, name="announcements"),
     path("announcements/new/", views.announcement_new, name="announcement_new"),

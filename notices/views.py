@@ -5,15 +5,17 @@ from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db.models import Count, Window
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import ngettext, pgettext
 from django.views.decorators.http import require_POST, require_safe
 
 from crm.forms import Form, posted
 from crm.permissions import allows, fetch, require
-from notices.forms import AnnouncementForm, CommentForm
+from notices.forms import AnnouncementForm, CommentForm, NotificationForm
 from notices.models import CHANGES, TOPICS, Announcement, Comment, Event, Message, look
 from notices.pickers import MentionPicker
+from notices.preferences import ALWAYS_IN_APP, GROUPS
 
 PAGE = 25
 FEW = 3  # comments on the page of a record
@@ -28,10 +30,25 @@ def messages_to_me(request):
         "all": told.for_reader(request.user),
     }
     tab = request.GET.get("tab") if request.GET.get("tab") in tabs else "unread"
-    page = Paginator(tabs[tab], PAGE).get_page(request.GET.get("page"))
+    group = request.GET.get("kind") if request.GET.get("kind") in GROUPS else ""
+    unread = tabs["unread"].of_group(group).count() if tab != "unread" else None
+    page = Paginator(tabs[tab].of_group(group), PAGE).get_page(request.GET.get("page"))
     page.object_list = look(page.object_list, request.user)
-    counts = {"unread": page.paginator.count if tab == "unread" else tabs["unread"].count()}
-    return render(request, "notices/messages.html", {"page": page, "tab": tab, "counts": counts})
+    counts = {"unread": page.paginator.count if unread is None else unread}
+    groups = [("", pgettext("messages", "All"))]
+    groups += [(key, label) for key, (label, _kinds) in GROUPS.items() if key not in ALWAYS_IN_APP]
+    context = {"page": page, "tab": tab, "counts": counts, "groups": groups, "group": group}
+    return render(request, "notices/messages.html", context)
+
+
+def message_settings(request):
+    """This will show, and on POST keep, what the reader wants to hear of and how."""
+    form = NotificationForm(posted(request), user=request.user)
+    if form.is_valid():
+        form.keep()
+        messages.success(request, _("Notification settings saved."))
+        return redirect("message_settings")
+    return render(request, "notices/message_settings.html", {"form": form}, status=form.status)
 
 
 @require_safe
@@ -48,11 +65,14 @@ def message(request, pk):
 
 @require_POST
 def mark_read(request):
-    count = Message.objects.unread_for(request.user).order_by().mark_read()
+    """This will mark as read what is to read: all of it, or one kind."""
+    group = request.POST.get("kind")
+    count = Message.objects.unread_for(request.user).of_group(group).order_by().mark_read()
     if count:
         text = ngettext("One message is marked as read.", "%(count)d messages are marked as read.", count)
         messages.success(request, text % {"count": count})
-    return redirect("messages")
+    back = reverse("messages")
+    return redirect(f"{back}?kind={group}" if group in GROUPS else back)
 
 
 @require_safe

@@ -12,6 +12,12 @@ def deliver():
     delivery.deliver()
 
 
+@every("gather", seconds=60)
+def gather():
+    """This will make the daily digests whose hour has come where their readers are."""
+    delivery.gather()
+
+
 @daily("sweep_files", at="03:40")
 def sweep_files():
     """This will delete stored files that no record has any more."""

@@ -79,7 +79,7 @@ class TestALetter:
         opportunity = shared_with(make.user(name="Sun Qi"), owner=make.user(name="Chen Yu"))
         mail = self.letter()
 
-        assert mail.subject == "Smart metering: Chen Yu shared it with you"
+        assert mail.subject == "Smart metering"
         assert "Chen Yu shared it with you." in mail.body
         assert f"https://crm.example.org/opportunities/{opportunity.pk}/" in mail.body
         [(html, kind)] = mail.alternatives
