@@ -107,9 +107,9 @@ class NotificationForm(Form):
             if group not in ALWAYS_IN_APP:
                 label = _("In the app")
                 self.fields[f"app_{group}"] = BooleanField(label=label, required=False, initial=kept.get("app", True))
-            self.fields[f"mail_{group}"] = ChoiceField(
-                label=_("By e-mail"), choices=ways, initial=kept.get("mail", AT_ONCE)
-            )
+            mail = ChoiceField(label=_("By e-mail"), choices=ways, initial=kept.get("mail", AT_ONCE))
+            mail.starred = False  # something is always chosen
+            self.fields[f"mail_{group}"] = mail
 
     def rows(self):
         """This will give (label, field of the app or None, field of the mail) of each kind."""

@@ -158,6 +158,16 @@ def test_a_new_password_ends_the_other_sessions_and_not_this_one(client, rep):
     assert elsewhere.get("/profile/").status_code == 302
 
 
+def test_a_new_password_is_not_ones_own_name(client):
+    person = user("p204", name="Alexandrina Petrova")
+    client.force_login(person)
+    for password, status in [("alexandrina7", 200), ("quiet-river-41", 302)]:
+        typed = {"oldpassword": PASSWORD, "password1": password, "password2": password}
+        assert client.post("/accounts/password/change/", typed).status_code == status
+        person.refresh_from_db()
+        assert person.check_password(password) is (status == 302)
+
+
 def test_a_new_password_needs_the_current_one_and_a_good_one(client, rep):
     client.force_login(rep)
     kept = User.objects.get(pk=rep.pk).password
