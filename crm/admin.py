@@ -153,7 +153,7 @@ class UserAdmin(DjangoUserAdmin):
     filter_horizontal = ["roles"]
     list_select_related = ["department"]
     fieldsets = [
-        (None, {"fields": ["username", "password", "name", "email", "phone"]}),
+        (None, {"fields": ["username", "password", "name", "title", "email", "phone"]}),
         (_("Place and roles"), {"fields": ["department", "roles", "is_active"]}),
         (_("Settings"), {"fields": ["language", "time_zone", "theme"]}),
         (_("Sign-ins"), {"fields": ["last_login", "previous_sign_in_at"]}),

@@ -194,6 +194,7 @@ class User(AbstractUser):
     first_name = None
     last_name = None
     name = models.CharField(pgettext_lazy("of a person", "name"), max_length=80)
+    title = models.CharField(_("job title"), max_length=100, blank=True)
     phone = models.CharField(
         _("phone"),
         max_length=30,

@@ -69,8 +69,9 @@ class PersonForm(ModelForm):
 
     class Meta:
         model = User
-        fields = ["name", "email", "phone", "department", "roles"]
+        fields = ["name", "title", "email", "phone", "department", "roles"]
         labels = {"name": pgettext_lazy("of a person", "Name"), "email": _("E-mail"), "phone": _("Phone")}
+        labels |= {"title": _("Job title")}
 
     def clean_email(self):
         email = self.cleaned_data["email"]
@@ -80,7 +81,7 @@ class PersonForm(ModelForm):
 
     def change(self):
         """This will change the person; gives whether it was done."""
-        values = {name: self.cleaned_data[name] for name in ("name", "email", "phone", "department")}
+        values = {name: self.cleaned_data[name] for name in ("name", "title", "email", "phone", "department")}
         return self._does(people.change, self.instance, roles=list(self.cleaned_data["roles"]), **values)
 
     def _does(self, verb, *args, **values):
@@ -96,7 +97,7 @@ class InviteForm(PersonForm):
     """Somebody new, who is mailed a link to choose a password."""
 
     class Meta(PersonForm.Meta):
-        fields = ["name", "username", "email", "phone", "department", "roles"]
+        fields = ["name", "username", "title", "email", "phone", "department", "roles"]
         labels = PersonForm.Meta.labels | {"username": _("User name")}
         help_texts = {"username": _("To sign in with. It can be read by everybody and is not changed later.")}
 

@@ -19,7 +19,7 @@ class PersonPicker(PickerField):
 
     def second(self, person):
         roles = [str(role) for role in person.roles.all()]
-        return ", ".join([*([str(person.department)] if person.department else []), *roles])
+        return ", ".join(part for part in [str(person.department or ""), person.title, *roles] if part)
 
 
 class DepartmentPicker(PickerField):

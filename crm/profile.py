@@ -1,4 +1,4 @@
-"""One's own profile: name, phone, e-mail, language, time zone, appearance."""
+"""One's own profile: name, job title, phone, e-mail, language, time zone, appearance."""
 
 from allauth.account.adapter import get_adapter
 from allauth.account.models import EmailAddress
@@ -36,8 +36,8 @@ class ProfileForm(ModelForm):
 
     class Meta:
         model = User
-        fields = ["name", "phone", "email", "language", "time_zone", "theme"]
-        labels = {"name": pgettext_lazy("of a person", "Name"), "email": _("E-mail")}
+        fields = ["name", "title", "phone", "email", "language", "time_zone", "theme"]
+        labels = {"name": pgettext_lazy("of a person", "Name"), "title": _("Job title"), "email": _("E-mail")}
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)

@@ -29,7 +29,13 @@ def person():
 
 def sends(person, **changes):
     roles = [role.pk for role in person.roles.all()]
-    data = {"name": person.name, "email": person.email, "phone": "", "department_id": person.department_id}
+    data = {
+        "name": person.name,
+        "title": "Account lead",
+        "email": person.email,
+        "phone": "",
+        "department_id": person.department_id,
+    }
     return data | {"department": str(person.department), "roles": roles} | changes
 
 
@@ -197,3 +203,12 @@ def test_djangos_administration_does_not_deactivate_past_the_offer(client, admin
     assert client.post(f"/admin/crm/user/{person.pk}/change/", form).status_code == 302
     person.refresh_from_db()
     assert not person.is_active
+
+
+def test_a_job_title_is_kept_and_tells_namesakes_apart_where_people_are_chosen(client, admin, person):
+    client.post(f"/people/{person.pk}/", sends(person))
+    make.user("chen.yu2", name="Chen Yu")
+
+    assert User.objects.get(pk=person.pk).title == "Account lead"
+    offered = client.get("/people/pick/?q=Chen").content.decode()
+    assert offered.count("Account lead") == 1

@@ -18,7 +18,7 @@ def rep(client):
 
 
 def typed(person, **changes):
-    fields = ["name", "phone", "email", "language", "time_zone", "theme"]
+    fields = ["name", "title", "phone", "email", "language", "time_zone", "theme"]
     return {field: getattr(person, field) for field in fields} | changes
 
 
@@ -28,14 +28,17 @@ def kept(person):
 
 def test_a_profile_is_changed_and_says_so(client, rep):
     answer = client.post(
-        "/profile/", typed(rep, name="Chen Yu 陈宇", phone="+86 311 555-0100", time_zone="shanghai"), follow=True
+        "/profile/",
+        typed(rep, name="Chen Yu 陈宇", title="客户经理", phone="+86 311 555-0100", time_zone="shanghai"),
+        follow=True,
     )
     assert answer.redirect_chain == [("/profile/", 302)]
     page = answer.content.decode()
     assert "Profile saved." in page
     assert 'role="status"' in page
     rep.refresh_from_db()
-    assert (rep.name, rep.phone, rep.time_zone) == ("Chen Yu 陈宇", "+86 311 555-0100", "Asia/Shanghai")
+    assert (rep.name, rep.title) == ("Chen Yu 陈宇", "客户经理")
+    assert (rep.phone, rep.time_zone) == ("+86 311 555-0100", "Asia/Shanghai")
 
 
 def test_what_is_wrong_stands_at_its_field_and_nothing_is_changed(client, rep):
