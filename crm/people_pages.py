@@ -70,8 +70,12 @@ class PersonForm(ModelForm):
     class Meta:
         model = User
         fields = ["name", "title", "email", "phone", "department", "roles"]
-        labels = {"name": pgettext_lazy("of a person", "Name"), "email": _("E-mail"), "phone": _("Phone")}
-        labels |= {"title": _("Job title")}
+        labels = {
+            "name": pgettext_lazy("of a person", "Name"),
+            "title": _("Job title"),
+            "email": _("E-mail"),
+            "phone": _("Phone"),
+        }
 
     def clean_email(self):
         email = self.cleaned_data["email"]

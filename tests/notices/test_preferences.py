@@ -7,7 +7,7 @@ from django.core import mail
 from django.utils import timezone
 
 from crm.models import User
-from notices import delivery, wording
+from notices import delivery
 from notices.models import Delivery, Message
 from notices.preferences import ALWAYS_IN_APP, GROUPS, next_digest
 from tests import factories as make
@@ -68,11 +68,6 @@ class TestTheSettings:
 
         assert page.context["form"].errors.keys() == {"mail_work"}
         assert User.objects.get(pk=person.pk).notifications == {"work": {"mail": "daily"}}
-
-    def test_each_kind_that_is_told_belongs_to_one_group(self):
-        kinds = [kind for _label, kinds in GROUPS.values() for kind in kinds]
-        assert len(kinds) == len(set(kinds))
-        assert set(wording.TOLD) - {"shared_to_edit", "invited"} <= set(kinds)
 
 
 class TestWhatOneHears:
@@ -184,6 +179,15 @@ class TestTheDigest:
 
 
 class TestTheKinds:
+    def test_a_kind_of_which_nothing_waits_does_not_say_that_all_is_read(self, client, rep):
+        person = reader()
+        shared_with(person, rep)
+        client.force_login(person)
+
+        assert "You have read everything" not in client.get("/messages/?kind=mentions").content.decode()
+        Message.objects.unread_for(person).mark_read()
+        assert "You have read everything" in client.get("/messages/").content.decode()
+
     def test_the_list_narrows_to_one_and_marks_that_one_as_read(self, client, rep):
         person = reader()
         opportunity = shared_with(person, rep)

@@ -13,6 +13,7 @@ from django.utils import timezone, translation
 from customers.models import CustomerLevel
 from notices import wording
 from notices.models import Delivery, Event, Message
+from notices.preferences import GROUPS
 from opportunities.models import LostReason
 from tests import factories as make
 
@@ -82,6 +83,12 @@ def texts(node, values):
 
 
 WRITTEN = sorted(set(kinds_written()))
+
+
+def test_one_chooses_for_each_kind_that_is_told_whether_to_hear_of_it():
+    asked_for = [kind for _label, kinds in GROUPS.values() for kind in kinds]
+    told = {kind for kind, told, _where in WRITTEN if told}
+    assert sorted(asked_for) == sorted(told - {"invited"})  # without that mail nobody could come in
 
 
 def test_the_source_was_read():
