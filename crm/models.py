@@ -209,6 +209,10 @@ class User(AbstractUser):
     time_zone = models.CharField(_("time zone"), max_length=60, blank=True)
     theme = models.CharField(_("appearance"), max_length=5, choices=Theme, default=Theme.AUTO)
     notifications = models.JSONField(default=dict, blank=True, editable=False)  # see notices.preferences
+    photo_digest = models.CharField(max_length=16, blank=True, editable=False)  # of the Photo; "" where there is none
+    email_wanted = models.EmailField(
+        blank=True, editable=False
+    )  # in place of `email`, once its reader has confirmed it
     previous_sign_in_at = models.DateTimeField(_("previous sign-in"), null=True, editable=False)
     demo = models.BooleanField(
         default=False, editable=False
@@ -303,6 +307,16 @@ class Audit(models.Model):
     def note(cls, kind, *, by=None, address="", **data):
         """This will write one audit row; `data` is JSON."""
         return cls.objects.create(kind=kind, by=by, address=address or "", data=data)
+
+
+class Photo(models.Model):
+    """The picture of a person: a PNG that was drawn anew. A row of its own, since each page reads that of the user."""
+
+    user = models.OneToOneField(User, models.CASCADE, primary_key=True, related_name="photo")
+    png = models.BinaryField()
+
+    def __str__(self):
+        return str(self.user)
 
 
 class NumberSequence(models.Model):

@@ -57,8 +57,8 @@ def change(person, *, roles, by, **values):
     it.save(update_fields=list(values))
     _appoint(it, roles)
     _note(it, before, by)
-    if it.email != email:  # or a link to a new password would go to the old address too
-        EmailAddress.objects.filter(user=it).delete()
+    if it.email != email:
+        _address(it, it.email)
         Audit.note("email_changed", by=by, user=it.username)
 
 
@@ -103,6 +103,57 @@ def _note(person, before, by):
 
 def _mail(person, by):
     Delivery.queue([(person, "invited")], person, by=by, username=person.username)
+
+
+def _address(person, email):
+    """This will make `email` the address of `person`; whatever was to be confirmed before is not any more."""
+    person.email, person.email_wanted = email, ""
+    person.save(update_fields=["email", "email_wanted"])
+    EmailAddress.objects.filter(user=person).delete()  # or a link to a new password would go to the old address too
+
+
+# ── One's own address ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@whole()
+def want_email(person, email):
+    """
+    This will mail a link to `email`, by which `person` confirms that it is read by them. Until then all mails go where
+    they went. No address at all needs no confirmation.
+    """
+    it = locked(person)
+    if not email:
+        _address(it, "")
+        Audit.note("email_changed", by=it)
+        return
+    it.email_wanted = email
+    it.save(update_fields=["email_wanted"])
+    Audit.note("email_wanted", by=it)
+    Delivery.write_to(email, it, "email_wanted")
+
+
+@whole()
+def forget_wanted_email(person):
+    """This will take back what `want_email` asked for; the link that was mailed is worth nothing then."""
+    User.objects.filter(pk=person.pk).update(email_wanted="")
+
+
+@whole()
+def confirm_email(person, email):
+    """
+    This will send the mails of `person` to `email` from now on, and say so to the old address. Raises Refused where it
+    was not asked for any more, or is somebody else's by now.
+    """
+    it = locked(person)
+    if not email or it.email_wanted != email:
+        raise Refused(_("This link is no longer good. Change the address in your profile again."))
+    if User.objects.filter(email__iexact=email).exclude(pk=it.pk).exists():
+        raise Refused(_("Another account has this address."))
+    before = it.email
+    _address(it, email)
+    Audit.note("email_changed", by=it)
+    if before:
+        Delivery.write_to(before, it, "email_changed", now=email)
 
 
 # ── Departments ──────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -87,6 +87,7 @@ INSTALLED_APPS = [
     "django_tasks_db",
     "allauth",
     "allauth.account",
+    "allauth.usersessions",  # without its middleware: to write down each page that somebody opens is not what it is for
     "guardian",
     "import_export",
     "django_htmx",
@@ -197,7 +198,11 @@ ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False  # a mail to whoever is named by a strang
 ACCOUNT_LOGOUT_REDIRECT_URL = LOGIN_URL
 ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = False  # ends the other sessions; the one in use goes on
 ACCOUNT_SESSION_REMEMBER = True
-ACCOUNT_RATE_LIMITS = {"login_failed": "20/m/ip,5/5m/key", "reset_password": "10/h/ip,3/h/key"}
+ACCOUNT_RATE_LIMITS = {
+    "login_failed": "20/m/ip,5/5m/key",
+    "reset_password": "10/h/ip,3/h/key",
+    "email_wanted": "5/h/user",
+}
 ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXIES
 
 # ── What browsers are told ───────────────────────────────────────────────────────────────────────────────────────────

@@ -2,18 +2,20 @@
 
 import time
 import unicodedata
+from datetime import timedelta
 from math import ceil
 from urllib.parse import urlsplit
 
 from allauth.account import app_settings
 from allauth.account import forms as allauth_forms
-from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.adapter import DefaultAccountAdapter, get_adapter
 from allauth.account.utils import user_pk_to_url_str
 from allauth.core.internal import ratelimit
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.password_validation import MinimumLengthValidator
 from django.contrib.auth.views import redirect_to_login
+from django.core import signing
 from django.core.cache import cache
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.shortcuts import render
@@ -24,6 +26,7 @@ from django.utils.translation import ngettext
 from crm.models import Audit, User
 
 ALLAUTH = "allauth.account"
+EMAIL_LINK = timedelta(days=1)
 
 
 class LongEnough(MinimumLengthValidator):
@@ -144,10 +147,29 @@ def _explained(form):
     form.fields["password1"].help_text = _("At least 10 characters, and not a common password.")
 
 
+def address_of(request):
+    """This will give the address that a request came from, as the audit keeps it."""
+    return get_adapter().get_client_ip(request)
+
+
 def way_in(user):
     """This will give the address where `user` chooses a password, good for as long as such links are."""
     key = {"uidb36": user_pk_to_url_str(user), "key": allauth_forms.default_token_generator.make_token(user)}
     return reverse("account_reset_password_from_key", kwargs=key)
+
+
+def email_link(user, email):
+    """This will give the address where `user` confirms that `email` is theirs, good for EMAIL_LINK."""
+    return reverse("email_confirm", args=[signing.dumps([user.pk, email], salt="email")])
+
+
+def email_confirmed_by(token, user):
+    """This will give the address that `token` confirms for `user`; None for a token that is old or not theirs."""
+    try:
+        pk, email = signing.loads(token, salt="email", max_age=EMAIL_LINK)
+    except signing.BadSignature:
+        return None
+    return email if pk == user.pk else None
 
 
 # ── Too many tries ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -163,6 +185,13 @@ def wait(request, action, key=None):
             if len(tries) >= rate.amount:
                 seconds = max(seconds, tries[rate.amount - 1] + rate.duration - time.time())
     return seconds
+
+
+def take(request, action, key=None):
+    """This will count one try of `action`, and give the seconds to wait where it is one too many; 0 where it is not."""
+    if ratelimit.consume(request, app=ALLAUTH, action=action, key=key):
+        return 0
+    return max(1, wait(request, action, key))
 
 
 def minutes(seconds):

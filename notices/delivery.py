@@ -26,9 +26,10 @@ from crm import shown
 from crm.models import User
 from crm.organisation import Organisation
 from crm.pulse import stopping
-from crm.sign_in import way_in
+from crm.sign_in import email_link, way_in
 from notices import wording
 from notices.models import Delivery, look
+from notices.preferences import is_choice
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +72,7 @@ def _send(delivery, connection):
     """This will send one claimed delivery, write down how it went, and tell whether the mail server still answers."""
     reader = delivery.to
     [delivery] = look([delivery], reader)
-    if not (delivery.in_sight and reader.is_active and reader.email):
+    if not (delivery.in_sight and reader.is_active and delivery.address):
         _settle(delivery, Delivery.State.WITHHELD)
         return True
     try:
@@ -135,11 +136,16 @@ def letter(delivery, connection=None):
             subject, thread = told[0]["title"], {"In-Reply-To": _thread(delivery), "References": _thread(delivery)}
         if not told:
             return None
-        context = {"told": told, "title": subject, "settings": settings.SITE_URL + reverse("message_settings")}
+        chosen = delivery.kind == "digest" or is_choice(delivery.kind)
+        context = {
+            "told": told,
+            "title": subject,
+            "settings": settings.SITE_URL + reverse("message_settings") if chosen else "",
+        }
         mail = EmailMultiAlternatives(
             subject=subject,
             body=render_to_string("mail/told.txt", context),
-            to=[reader.email],
+            to=[delivery.address],
             headers={
                 "Message-ID": f"<delivery-{delivery.pk}-{delivery.queued_at:%Y%m%d%H%M%S%f}@{_host()}>",
                 **thread,
@@ -164,9 +170,13 @@ def _told(delivery, reader):
 
 
 def _address(delivery):
-    """This will give where the link leads: to a password of one's own, to the task that waits, or to the record."""
+    """This will give where the link leads: to one's account, to the task that waits, or to the record."""
     if delivery.kind == "invited":
         return way_in(delivery.to)
+    if delivery.kind == "email_wanted":
+        return email_link(delivery.to, delivery.address)
+    if delivery.kind == "email_changed":
+        return reverse("profile")
     task = delivery.data.get("task")
     return reverse("task", args=[task]) if task else delivery.about.get_absolute_url()
 

@@ -324,6 +324,17 @@ class Delivery(About):
             queued.append(cls(to=person, kind=kind, title=str(about)[:200], **told, **when))
         cls.objects.bulk_create(queued)
 
+    @classmethod
+    def write_to(cls, address, person, kind, **data):
+        """This will write a delivery about `person`'s own account to `address`, which need not be theirs any more."""
+        told = {"about_type": ContentType.objects.get_for_model(person), "about_id": person.pk}
+        cls.objects.create(to=person, kind=kind, title=str(person), data=data | {"address": address}, **told)
+
+    @property
+    def address(self):
+        """This will give where the mail goes; "" where its reader has no address."""
+        return self.data.get("address") or self.to.email
+
 
 class AnnouncementQuerySet(models.QuerySet):
     def published(self):

@@ -27,6 +27,11 @@ ALWAYS_IN_APP = {"tasks"}  # which stand in the list of tasks, and are no messag
 _GROUP_OF = {kind: group for group, (_label, kinds) in GROUPS.items() for kind in kinds}
 
 
+def is_choice(kind):
+    """This will tell whether one can choose to hear of that kind; what is about one's account comes to everybody."""
+    return kind in _GROUP_OF
+
+
 def in_app(person, kind):
     """This will tell whether `person` wants messages of that kind; an invitation and its like belong to none."""
     group = _GROUP_OF.get(kind)

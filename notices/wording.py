@@ -126,6 +126,14 @@ TOLD = {
         "%(who)s invites you to Pursuit. Your user name is %(username)s. Choose a password by the link within an hour; "
         "later, “Forgot password?” sends another."
     ),
+    "email_wanted": gettext_lazy(
+        "You want mails of Pursuit to come to this address. Confirm by the link, within a day, that it is yours. If "
+        "you know nothing of it, do nothing."
+    ),
+    "email_changed": gettext_lazy(
+        "Mails of Pursuit go to %(now)s from now on, and no longer to this address. If that was not you, change your "
+        "password and tell your administrator."
+    ),
     "charged": gettext_lazy("%(who)s imported a file and put you in charge of what came in with it, %(count)s in all."),
 }
 

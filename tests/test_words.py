@@ -30,6 +30,7 @@ from django.utils import translation
 
 from crm.models import User
 from crm.names import Named
+from crm.sign_in import email_link
 from notices import delivery
 from notices.files import File
 from notices.models import Comment, Delivery
@@ -59,7 +60,11 @@ NOT_WALKED = {
     "import_stop",
     "person_invite_again",  # needs somebody who has no password yet
     "person_reactivate",  # needs somebody deactivated
+    "email_confirm",  # needs the link of a mail; both its faces are walked below
+    "email_forget",  # takes what a button sends
     "logo",  # a picture
+    "photo",  # a picture
+    "sessions_end",  # takes what a button sends
     "set_language",
     "task_assign",  # needs another candidate
 }
@@ -365,6 +370,14 @@ def test_every_word_of_an_error_page_has_a_translation(page, in_brackets, rf):
         html = render_to_string(f"{page}.html", {"wait": "⟦⟧"}, request=None)
 
     assert forgotten(Page(html, "/").outside, set()) == []
+
+
+def test_every_word_of_confirming_an_address_has_a_translation(in_brackets, client):
+    rep = make.user("rep", email_wanted="new@example.org", language="xx")
+    client.force_login(rep)
+    for link in [email_link(rep, "new@example.org"), email_link(rep, "old@example.org")]:
+        words = forgotten(Page(client.get(link).content.decode(), link).outside, set())
+        assert set(words) <= {"Shijiazhuang", "Shijiazhuang · Hebei", "rep"}  # which are data
 
 
 def test_every_word_of_a_mail_has_a_translation(in_brackets):

@@ -1,6 +1,7 @@
 """The look's tags: fields, error summaries, sort links, and crm.shown's ways of writing money, days and states."""
 
 from django import forms, template
+from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import ngettext, pgettext
@@ -18,7 +19,6 @@ register.filter("money_short", shown.money_short)
 register.filter("waited", shown.waited)
 register.filter("waited_short", shown.waited_short)
 register.filter("ago", shown.ago)
-register.filter("face", shown.initials)
 register.filter("month", shown.month)
 register.filter("month_name", shown.month_name)
 register.filter("ordinal", shown.ordinal)
@@ -45,6 +45,16 @@ def weekday(value):
 @register.filter
 def moment(value):
     return _time(value, shown.moment(value))
+
+
+@register.simple_tag
+def face(person, classes=""):
+    """This will show a person's photo, or initials where there is none; the name stands beside it, for all to read."""
+    classes = f"face {classes}".strip()
+    if digest := getattr(person, "photo_digest", ""):
+        address = reverse("photo", args=[person.pk, digest])
+        return format_html('<span class="{}" aria-hidden="true"><img src="{}" alt=""></span>', classes, address)
+    return format_html('<span class="{}" aria-hidden="true">{}</span>', classes, shown.initials(person))
 
 
 @register.simple_tag
