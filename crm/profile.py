@@ -1,6 +1,5 @@
 """One's own profile: who one is, how Pursuit looks and speaks, and where one is signed in."""
 
-import re
 from hashlib import sha256
 
 from allauth.usersessions.models import UserSession
@@ -176,9 +175,7 @@ def sessions_of(request):
 def browser(user_agent):
     """This will name what a user agent says of itself: Firefox, Windows; "" where it says nothing that we know."""
     systems = [(one, one) if isinstance(one, str) else one for one in SYSTEMS]
-    named = [
-        next((name for sign, name in known if re.search(rf"\b{sign}", user_agent)), "") for known in (BROWSERS, systems)
-    ]
+    named = [next((name for sign, name in known if sign in user_agent), "") for known in (BROWSERS, systems)]
     return ", ".join(filter(None, named))
 
 
