@@ -40,6 +40,7 @@ ELSEWHERE = {
     "organisation": "administration",
     "picklists": "administration",
     "routes": "administration",
+    "recycle": "administration",
 }
 WORDS = re.compile(r"\*\*(.+?)\*\*")
 

@@ -35,6 +35,7 @@ ADMINISTER = [  # administrators alone
     ("departments", _("Departments"), "diagram-3"),
     ("picklists", _("Picklists"), "list-ul"),
     ("routes", _("Routes"), "signpost-split"),
+    ("recycle", _("Recycle bin"), "trash"),
     ("organisation", pgettext_lazy("ours", "Organisation"), "gear"),
 ]
 NEW = [

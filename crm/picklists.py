@@ -201,6 +201,17 @@ def merge(value, *, into, by, seen):
     return sum(followed.values())
 
 
+def successor(value):
+    """This will give the value that `value` was merged into, and that one into; itself where it never was."""
+    passed = set()
+    while not value.active and value.pk not in passed:
+        passed.add(value.pk)
+        merged = Audit.objects.filter(kind="picklist_merged", data__list=word_of(type(value)), data__key=value.key)
+        into = merged.order_by("-id").values_list("data__into", flat=True).first()
+        value = type(value)._base_manager.filter(key=into).first() or value
+    return value
+
+
 def free_key(model, names):
     """This will make a key of a name that no value of the list has yet."""
     base = key = slugify(names.get("en", ""))[:32] or word_of(model)

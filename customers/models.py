@@ -17,6 +17,7 @@ from crm.verbs import Gone, NotAllowed, Refused, acting, whole
 from customers import similar
 from notices.files import Filed
 from notices.models import Comment, Event, Message, Recorded, describe
+from notices.recycle import Recycled
 
 WEB = URLValidator(["http", "https"], message=_("Write an address that begins with http:// or https://."))
 PHONE = RegexValidator(r"^[0-9０-９+()（） /.,;x\-－]*$", _("Write digits, + and spaces, e.g. +86 311 8765 4321."))
@@ -233,20 +234,24 @@ class Customer(Placed, Filed, Recorded):
 
     def delete_(self, *, by, seen=None):
         """
-        This will delete the customer with its contacts, follow-ups and history; the audit keeps its name. Raises
+        This will put the customer into the recycle bin, with its contacts, follow-ups, files and history. Raises
         Refused while opportunities belong to it, NotAllowed, Stale.
         """
         with acting(by, "delete", self, seen=seen) as it:
             if why := it.why_kept(by):
                 raise Refused(why)
             Audit.note("customer_deleted", by=by, customer=describe(it))
-            it.follow_ups.all().delete()
-            Comment.objects.about(it).delete()
-            for contact in it.contacts.all():
-                Event.objects.about(contact).delete()
-            it.contacts.all().delete()
-            Event.objects.about(it).delete()
-            it.delete()
+            it.note("deleted", by=by)
+            histories = [Event.objects.about(one) for one in (it, *it.contacts.all())]
+            Recycled.put(it, by=by, along=[Comment.objects.about(it), *histories])
+
+    hangs_on = None  # what the recycle bin asks: it belongs to nothing
+
+    def put_back(self, *, by):
+        """This will have the customer, come back from the recycle bin, stand where its department stands now."""
+        self.place(self.department)
+        self.contacts.update(department=self.department_id, province=self.province_id, city=self.city_id)
+        self.record("restored", by=by)
 
 
 class ContactQuerySet(Guarded):
@@ -392,12 +397,23 @@ class Contact(Placed, Recorded):
 
     def delete_(self, *, by, seen=None):
         """
-        This will delete the contact with its history; follow-ups with it stay, and the customer's history says so.
-        Raises Refused while opportunities name it, NotAllowed, Stale.
+        This will put the contact into the recycle bin with its history; follow-ups with it stay, and the customer's
+        history says so. Raises Refused while opportunities name it, NotAllowed, Stale.
         """
         with acting(by, "delete", self, seen=seen) as it:
             if why := it.why_kept(by):
                 raise Refused(why)
             it.customer.note("contact_deleted", by=by, contact=it.name)
-            Event.objects.about(it).delete()
-            it.delete()
+            it.note("deleted", by=by)
+            Recycled.put(it, by=by, along=[Event.objects.about(it)])
+
+    @property
+    def hangs_on(self):
+        return self.customer
+
+    def put_back(self, *, by):
+        """This will have the contact, come back from the recycle bin, belong to whoever has its customer now."""
+        self._follow(self.customer)
+        self.follow_ups.exclude(customer=self.customer).update(contact=None)  # reassigned while it was away
+        self.record("restored", by=by)
+        self.customer.note("contact_restored", by=by, contact=self.name)

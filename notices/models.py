@@ -23,11 +23,13 @@ from crm.verbs import NotAllowed, Refused, Stale, locked, whole
 from notices.about import About
 from notices.files import Filed
 from notices.preferences import DAILY, GROUPS, NEVER, by_mail, in_app, next_digest
+from notices.recycle import Recycled  # noqa: F401  a model in a module of its own
 
 # What a history can be narrowed to: {key: the kinds of event}. Whatever is not here is a change.
 TOPICS = {
     "follow_ups": [
         "follow_up_added", "follow_up_planned", "follow_up_done", "follow_up_changed", "follow_up_deleted",
+        "follow_up_restored",
     ],
     "comments": ["commented", "comment_changed", "comment_deleted"],
     "approvals": [

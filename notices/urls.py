@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from notices import file_views, views
+from notices import file_views, recycle_views, views
 
 urlpatterns = [
     path("messages/", views.messages_to_me, name="messages"),
@@ -20,6 +20,9 @@ urlpatterns = [
     path("files/<int:pk>/preview/", file_views.file_preview, name="file_preview"),
     path("files/<int:pk>/delete/", file_views.file_delete, name="file_delete"),
     path("files/<slug:kind>/<int:pk>/", file_views.files_of, name="files_of"),
+    path("recycle/", recycle_views.recycle, name="recycle"),
+    path("recycle/<int:pk>/restore/", recycle_views.restore, name="recycle_restore"),
+    path("recycle/<int:pk>/delete/", recycle_views.delete_for_good, name="recycle_delete"),
     path("comments/<int:pk>/edit/", views.comment_edit, name="comment_edit"),
     path("comments/<int:pk>/delete/", views.comment_delete, name="comment_delete"),
 ]

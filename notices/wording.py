@@ -33,6 +33,8 @@ EVENTS = {
     "created": gettext_lazy("%(who)s created it."),
     "imported": gettext_lazy("%(who)s imported it as a past record."),
     "changed": gettext_lazy("%(who)s changed %(fields)s."),
+    "deleted": gettext_lazy("%(who)s deleted it."),
+    "restored": gettext_lazy("%(who)s restored it."),
     "lines_changed": gettext_lazy("%(who)s changed %(fields)s."),
     "moved": gettext_lazy("%(who)s moved it to %(stage)s."),
     "reported": gettext_lazy("%(who)s asked %(to)s to approve the report."),
@@ -90,6 +92,7 @@ EVENTS = {
     "reassigned": gettext_lazy("%(who)s reassigned it to %(customer)s."),
     "contact_removed": gettext_lazy("%(who)s removed %(contact)s from the contacts."),
     "contact_deleted": gettext_lazy("%(who)s deleted the contact %(contact)s."),
+    "contact_restored": gettext_lazy("%(who)s restored the contact %(contact)s."),
     "commented": gettext_lazy("%(who)s commented."),
     "comment_changed": gettext_lazy("%(who)s changed a comment."),
     "comment_deleted": gettext_lazy("%(who)s deleted a comment."),
@@ -104,6 +107,7 @@ EVENTS = {
     "follow_up_changed": gettext_lazy("%(who)s changed a follow-up record: %(type)s."),
     "follow_up_handed_over": gettext_lazy("%(who)s gave a planned follow-up to %(to)s: %(type)s."),
     "follow_up_deleted": gettext_lazy("%(who)s deleted a follow-up record: %(type)s, %(at)s."),
+    "follow_up_restored": gettext_lazy("%(who)s restored a follow-up record: %(type)s, %(at)s."),
 }
 
 # What somebody is told, where that differs from what the history says.
@@ -174,6 +178,9 @@ ICONS = {
     "contact_made_primary": ("person-lines-fill", ""),
     "reassigned": ("building", ""),
     "contact_deleted": ("person-lines-fill", ""),
+    "contact_restored": ("person-lines-fill", ""),
+    "deleted": ("trash", ""),
+    "restored": ("arrow-counterclockwise", ""),
     "commented": ("chat-dots", ""),
     "comment_changed": ("chat-dots", ""),
     "comment_deleted": ("chat-dots", ""),
@@ -185,6 +192,7 @@ ICONS = {
     "follow_up_changed": ("chat-left-text", ""),
     "follow_up_handed_over": ("person-up", ""),
     "follow_up_deleted": ("chat-left-text", ""),
+    "follow_up_restored": ("chat-left-text", ""),
 }
 
 

@@ -1,9 +1,13 @@
 """What this app does by itself: it sends the mails that wait."""
 
+from contextlib import suppress
+
 from crm import files
 from crm.schedule import daily, every
+from crm.verbs import Gone
 from notices import delivery
 from notices.files import File
+from notices.recycle import Recycled
 
 
 @every("deliver", seconds=5)
@@ -21,4 +25,12 @@ def gather():
 @daily("sweep_files", at="03:40")
 def sweep_files():
     """This will delete stored files that no record has any more."""
-    files.sweep(set(File.objects.values_list("key", flat=True)))
+    files.sweep(set(File.objects.values_list("key", flat=True)) | Recycled.objects.file_keys())
+
+
+@daily("empty_recycle_bin", at="03:20")
+def empty_recycle_bin():
+    """This will delete for good what was deleted long enough ago."""
+    for kept in Recycled.objects.expired().defer("rows"):
+        with suppress(Gone):  # restored just now
+            kept.delete_for_good()

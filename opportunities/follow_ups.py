@@ -13,6 +13,7 @@ from crm.verbs import NotAllowed, Refused, acting, locked, whole
 from customers.models import Contact, Customer
 from notices.files import Filed
 from notices.models import Recorded, describe
+from notices.recycle import Recycled
 from opportunities.picklists import FollowUpKind
 
 
@@ -227,12 +228,30 @@ class FollowUp(Filed, Recorded):
 
     @whole()
     def delete_(self, *, by, seen=None):
-        """This will delete the follow-up; the record's history keeps what it said. Raises NotAllowed, Stale, Gone."""
+        """
+        This will put the follow-up into the recycle bin; the record's history keeps what it said. Raises NotAllowed,
+        Stale, Gone.
+        """
         about = locked(self.about)
         with acting(by, "delete", self, seen=seen) as it:
             about.note("follow_up_deleted", by=by, type=describe(it.kind), at=describe(it.at), content=it.content)
-            it.delete()
+            Recycled.put(it, by=by)
             it._touch()
+
+    @property
+    def hangs_on(self):
+        return self.about
+
+    def put_back(self, *, by):
+        """This will have the follow-up, come back from the recycle bin, name the customer that its record has now."""
+        if self.opportunity_id is not None:
+            self.customer_id = self.opportunity.customer_id
+        if self.contact is not None and self.contact.customer_id != self.customer_id:
+            self.contact = None
+        self.save()
+        told = {"type": describe(self.kind), "at": describe(self.at), "content": self.content}
+        self.about.note("follow_up_restored", by=by, follow_up=self.pk, **told)
+        self._touch()
 
     def _check_contact(self):
         if self.contact is not None and self.contact.customer_id != self.customer_id:

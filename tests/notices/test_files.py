@@ -21,6 +21,7 @@ from crm.verbs import NotAllowed, Refused
 from notices import wording
 from notices.files import File
 from notices.models import Announcement, Event
+from notices.recycle import Recycled
 from notices.verification import differences
 from notices.work import sweep_files
 from tests import factories as make
@@ -374,6 +375,9 @@ def test_with_a_record_go_its_files_and_the_sweep_takes_what_nobody_names(client
     sweep_files()
     assert len(stored(store)) == 2  # one that was stored just now may be an upload that is under way
     time_machine.move_to(timezone.now() + files.OLD + timedelta(minutes=1))
+    sweep_files()
+    assert len(stored(store)) == 2  # the other waits in the recycle bin
+    Recycled.objects.get().delete_for_good(by=make.user(None, "administrator", at="head-office"))
     sweep_files()
     assert stored(store) == [kept.key]
 

@@ -21,6 +21,7 @@ from crm.organisation import Organisation
 from customers.models import Contact, Customer, CustomerLevel, Industry
 from notices.files import File
 from notices.models import Announcement, Comment, Delivery, Event, Message
+from notices.recycle import Recycled
 from opportunities.models import (
     BusinessType,
     FollowUp,
@@ -93,15 +94,19 @@ class Company:
             self.file(*row)
         for row in self.demo["announcements"]:
             self.announcement(row)
+        for row in self.demo["deleted"]:
+            self.deleted(*row)
         week = timezone.now() - timedelta(days=4)
         Message.objects.filter(at__lt=week).update(read_at=F("at") + timedelta(hours=3))
         Delivery.objects.all().delete()  # what its past would have mailed was never written to anybody
 
-    def person(self, username, name, role, department):
+    def person(self, username, name, role, department, title="", notifications=None):
         person = User(
             username=username,
             password=self.password,
             name=name,
+            title=title,
+            notifications=notifications or {},
             email=f"{username}@demo.invalid",
             department=self.departments[department],
             is_staff=role == "administrator",
@@ -302,6 +307,12 @@ class Company:
         with self.days_ago(days):
             File.add(about, [upload], by=about.owner)
 
+    def deleted(self, days, *customer):
+        """This will enter a customer that its owner deleted some days ago."""
+        made = self.customer(*customer)
+        with self.days_ago(days):
+            made.delete_(by=made.owner)
+
     def announcement(self, row):
         made = Announcement(
             title=row["title"],
@@ -361,4 +372,5 @@ DATED = {
     FollowUp: ["created_at"],
     Comment: ["at"],
     File: ["at"],
+    Recycled: ["at"],
 }
