@@ -17,7 +17,8 @@ from approvals.routes import RouteVersion, Step, kinds
 from crm import permissions, shown
 from crm.moments import organisation_month, organisation_zone
 from crm.verbs import NotAllowed, Refused, Stale, acting, locked
-from notices.models import About, describe
+from notices.history import describe
+from notices.models import About
 
 WORKING_DAYS = 3  # a task that has waited longer is late
 

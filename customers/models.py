@@ -16,7 +16,8 @@ from crm.querysets import Guarded
 from crm.verbs import Gone, NotAllowed, Refused, acting, whole
 from customers import similar
 from notices.files import Filed
-from notices.models import Comment, Event, Message, Recorded, describe
+from notices.history import Event, Recorded, describe
+from notices.models import Comment, Message
 from notices.recycle import Recycled
 
 WEB = URLValidator(["http", "https"], message=_("Write an address that begins with http:// or https://."))

@@ -11,7 +11,7 @@ from crm.permissions import fetch, require
 from customers import similar
 from customers.forms import ContactForm, CustomerForm, TransferForm
 from customers.models import Contact, Customer
-from notices.models import Event
+from notices.history import Event
 from notices.views import comments_on, history_of, talk
 
 FEW = 10  # rows of a section on a record's page

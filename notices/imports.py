@@ -3,7 +3,8 @@
 from crm import shown
 from crm.models import User
 from crm.resources import Importing
-from notices.models import Message, describe
+from notices.history import describe
+from notices.models import Message
 
 
 class Telling(Importing):

@@ -13,7 +13,8 @@ from django.views.decorators.http import require_POST, require_safe
 from crm.forms import Form, posted
 from crm.permissions import allows, fetch, require
 from notices.forms import AnnouncementForm, CommentForm, NotificationForm
-from notices.models import CHANGES, TOPICS, Announcement, Comment, Event, Message, look
+from notices.history import CHANGES, TOPICS, Event
+from notices.models import Announcement, Comment, Message, look
 from notices.pickers import MentionPicker
 from notices.preferences import ALWAYS_IN_APP, GROUPS
 

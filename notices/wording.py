@@ -18,7 +18,8 @@ from django.utils.translation import gettext_lazy, ngettext, pgettext
 
 from crm import shown
 from crm.names import localized
-from notices.models import Comment, Event
+from notices.history import Event
+from notices.models import Comment
 
 Change = namedtuple("Change", ["label", "old", "new"])  # texts; "" where there was, or is, nothing
 

@@ -19,7 +19,7 @@ from crm.models import Audit
 from crm.moments import organisation_day
 from crm.names import localized
 from crm.organisation import Organisation
-from notices.models import describe
+from notices.history import describe
 from opportunities.lifecycle import State
 
 TOLD = "earlier_report_told"

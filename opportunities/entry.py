@@ -12,7 +12,8 @@ from crm.models import NumberSequence, User
 from crm.moments import organisation_today, organisation_zone
 from crm.verbs import NotAllowed, Refused, whole
 from customers.models import Customer
-from notices.models import Event, Message, describe
+from notices.history import Event, describe
+from notices.models import Message
 from opportunities.lifecycle import State
 from opportunities.picklists import LostReason, Stage
 from opportunities.signings import Movement, Signing

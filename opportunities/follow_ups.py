@@ -12,7 +12,7 @@ from crm.querysets import Guarded
 from crm.verbs import NotAllowed, Refused, acting, locked, whole
 from customers.models import Contact, Customer
 from notices.files import Filed
-from notices.models import Recorded, describe
+from notices.history import Recorded, describe
 from notices.recycle import Recycled
 from opportunities.picklists import FollowUpKind
 

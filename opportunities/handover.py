@@ -19,7 +19,8 @@ from crm.models import Audit, User
 from crm.permissions import allows
 from crm.verbs import NotAllowed, Refused, locked, whole
 from customers.models import Customer
-from notices.models import Message, describe
+from notices.history import describe
+from notices.models import Message
 from opportunities.models import FollowUp, Opportunity
 from opportunities.shares import OpportunityUserShare
 

@@ -17,7 +17,8 @@ from django.utils import timezone
 from approvals.models import Act, Approval, Round, Task
 from crm.moments import organisation_month, organisation_zone
 from customers.models import Customer
-from notices.models import Event, Message, describe
+from notices.history import Event, describe
+from notices.models import Message
 from opportunities.models import (
     FollowUp,
     Opportunity,

@@ -26,7 +26,8 @@ from crm.querysets import Guarded, in_scope
 from crm.verbs import NotAllowed, Refused, acting, whole
 from customers.models import Contact, Customer
 from notices.files import Filed
-from notices.models import Delivery, Event, Message, Recorded, describe
+from notices.history import Event, Recorded, describe
+from notices.models import Delivery, Message
 from opportunities import earlier, reviews
 from opportunities.entry import Entry
 from opportunities.follow_ups import FollowUp

@@ -20,7 +20,7 @@ from crm.moments import organisation_today
 from crm.permissions import EVERYWHERE
 from crm.querysets import is_in_scope
 from notices import wording
-from notices.models import Event, describe
+from notices.history import Event, describe
 from opportunities.lifecycle import OPEN, PENDING, State
 from opportunities.picklists import Stage
 from opportunities.reviews import reviews_of

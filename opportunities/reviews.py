@@ -13,7 +13,7 @@ from crm import kinds
 from crm.names import Picklist, localized
 from crm.querysets import among
 from crm.verbs import Refused
-from notices.models import describe
+from notices.history import describe
 from opportunities.lifecycle import State
 
 ENDS = (State.SIGNED, State.TERMINATED)

@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from crm.models import AtDepartment
 from crm.moments import organisation_month
 from crm.money import Priced
-from notices.models import describe
+from notices.history import describe
 
 
 class Signing(Priced, AtDepartment):

@@ -14,7 +14,7 @@ from approvals.models import Act, Approval
 from crm.models import NumberSequence
 from crm.pinyin import sort_key
 from crm.verification import differ, each
-from notices.models import Event
+from notices.history import Event
 from opportunities.lifecycle import CLOSED, State
 from opportunities.lines import Line
 from opportunities.models import FollowUp, Opportunity, OpportunityContact

@@ -8,7 +8,7 @@ from approvals.models import Act, AlreadyHandled, Approval, Route, Task
 from crm.models import Role
 from crm.moments import organisation_month
 from crm.verbs import NotAllowed, Refused, Stale
-from notices.models import Event
+from notices.history import Event
 from opportunities.models import Opportunity
 from tests import factories as make
 from tests.digest import nothing_changed

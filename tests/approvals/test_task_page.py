@@ -11,7 +11,8 @@ from django.test import Client
 
 from approvals.models import Task
 from crm.models import Role
-from notices.models import Delivery, Event
+from notices.history import Event
+from notices.models import Delivery
 from opportunities.models import LostReason, Opportunity
 from tests import factories as make
 from tests.digest import digest, nothing_changed

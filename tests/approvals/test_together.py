@@ -9,7 +9,8 @@ from django.test import Client
 
 from approvals.models import Task
 from crm.verbs import Refused
-from notices.models import Delivery, Event
+from notices.history import Event
+from notices.models import Delivery
 from opportunities.models import Opportunity
 from tests import factories as make
 

@@ -4,7 +4,8 @@ import pytest
 from django.db import DatabaseError
 
 from approvals.models import Task
-from notices.models import Delivery, Event, Message
+from notices.history import Event
+from notices.models import Delivery, Message
 from opportunities.models import Opportunity
 from tests import factories as make
 from tests.digest import digest

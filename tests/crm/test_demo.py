@@ -10,7 +10,8 @@ from django.core.management.base import CommandError
 
 from crm.models import User
 from crm.moments import organisation_today
-from notices.models import Delivery, Event
+from notices.history import Event
+from notices.models import Delivery
 from opportunities.models import Opportunity
 from tests import factories as make
 

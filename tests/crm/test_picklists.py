@@ -12,7 +12,7 @@ from crm.models import Audit
 from crm.organisation import Organisation
 from crm.verbs import NotAllowed, Refused, Stale
 from customers.models import Customer, Industry
-from notices.models import Event
+from notices.history import Event
 from opportunities.models import (
     BusinessType,
     LostReason,

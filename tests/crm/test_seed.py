@@ -8,7 +8,7 @@ from django.core.management.base import CommandError
 
 from crm.models import Department, User
 from customers.models import Customer
-from notices.models import Event
+from notices.history import Event
 from opportunities.models import FollowUp, Opportunity, State
 
 pytestmark = pytest.mark.django_db

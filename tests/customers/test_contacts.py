@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from crm.verbs import Gone, NotAllowed, Refused, Stale
 from customers.models import Contact, Customer
-from notices.models import Event
+from notices.history import Event
 from tests import factories as make
 from tests.asserting import not_there, unchanged
 

@@ -3,7 +3,7 @@
 import pytest
 
 from customers.models import Industry
-from notices.models import Event
+from notices.history import Event
 from tests import factories as make
 from tests.asserting import unchanged
 

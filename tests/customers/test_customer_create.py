@@ -6,7 +6,7 @@ import pytest
 
 from crm.models import Once
 from customers.models import Customer, Industry
-from notices.models import Event
+from notices.history import Event
 from tests import factories as make
 from tests.asserting import unchanged
 

@@ -5,7 +5,7 @@ import pytest
 from crm.models import Audit
 from crm.verbs import Gone, Refused
 from customers.models import Contact, Customer
-from notices.models import Event
+from notices.history import Event
 from opportunities.models import FollowUp
 from tests import factories as make
 from tests.asserting import unchanged

@@ -5,7 +5,8 @@ from django.utils import timezone
 
 from crm.verbs import NotAllowed, Refused, Stale
 from customers.models import Contact
-from notices.models import Event, Message
+from notices.history import Event
+from notices.models import Message
 from tests import factories as make
 from tests.asserting import unchanged
 

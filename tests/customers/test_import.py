@@ -9,7 +9,7 @@ from crm.resources import kinds
 from crm.verbs import NotAllowed
 from customers.forms import CustomerForm
 from customers.models import Customer
-from notices.models import Event
+from notices.history import Event
 from tests import factories as make
 from tests.importing import SHARED, checked, imported, needs_shared, refusals, signed_in
 

@@ -13,7 +13,8 @@ from crm.models import Role
 from crm.moments import organisation_today
 from crm.verbs import NotAllowed
 from notices import wording
-from notices.models import Announcement, AnnouncementRead, Event, Message
+from notices.history import Event
+from notices.models import Announcement, AnnouncementRead, Message
 from tests import factories as make
 
 pytestmark = pytest.mark.django_db

@@ -8,7 +8,8 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notices.models import Comment, Event, Message
+from notices.history import Event
+from notices.models import Comment, Message
 from notices.templatetags.wording import with_mentions
 from tests import factories as make
 from tests.digest import nothing_changed

@@ -20,7 +20,8 @@ from crm.settings import files_storage
 from crm.verbs import NotAllowed, Refused
 from notices import wording
 from notices.files import File
-from notices.models import Announcement, Event
+from notices.history import Event
+from notices.models import Announcement
 from notices.recycle import Recycled
 from notices.verification import differences
 from notices.work import sweep_files

@@ -14,7 +14,8 @@ from crm.schedule import lines
 from crm.verbs import Gone, NotAllowed, Refused
 from customers.models import Contact, Customer, Industry
 from notices.files import File
-from notices.models import Comment, Event
+from notices.history import Event
+from notices.models import Comment
 from notices.recycle import Recycled
 from opportunities.models import FollowUp, FollowUpKind
 from tests import factories as make

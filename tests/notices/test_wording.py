@@ -12,7 +12,8 @@ from django.utils import timezone, translation
 
 from customers.models import CustomerLevel
 from notices import wording
-from notices.models import Delivery, Event, Message
+from notices.history import Event
+from notices.models import Delivery, Message
 from notices.preferences import GROUPS
 from opportunities.models import LostReason
 from tests import factories as make

@@ -10,7 +10,7 @@ from django.test import Client
 from approvals.models import Approval
 from crm.verbs import Refused
 from customers.models import Customer
-from notices.models import Event
+from notices.history import Event
 from opportunities.models import Movement, Opportunity
 from tests import factories as make
 from tests.digest import nothing_changed

@@ -6,7 +6,7 @@ import pytest
 
 from crm.models import Role, User
 from crm.verbs import NotAllowed, Refused
-from notices.models import Event
+from notices.history import Event
 from opportunities.models import BusinessType, Movement, Opportunity, Source, Stage
 from tests import factories as make
 from tests.digest import nothing_changed

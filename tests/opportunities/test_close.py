@@ -9,7 +9,8 @@ from approvals.models import Approval, Task
 from crm.moments import organisation_month, organisation_today
 from crm.verbs import Refused
 from customers.models import Customer
-from notices.models import Delivery, Event, Message
+from notices.history import Event
+from notices.models import Delivery, Message
 from opportunities.models import LostReason, Movement, Opportunity, Signing
 from opportunities.picklists import Pipeline, Stage
 from tests import factories as make

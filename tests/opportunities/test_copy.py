@@ -4,7 +4,7 @@ from uuid import uuid4
 
 import pytest
 
-from notices.models import Event
+from notices.history import Event
 from opportunities.models import Opportunity
 from tests import factories as make
 from tests.opportunities.acts import address, in_state

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from crm.moments import organisation_today
-from notices.models import Event
+from notices.history import Event
 from tests import factories as make
 from tests.digest import nothing_changed
 from tests.opportunities.acts import ACTS, address, in_state

@@ -3,7 +3,7 @@
 import pytest
 
 from approvals.models import Task
-from notices.models import Event
+from notices.history import Event
 from opportunities.models import Opportunity
 from tests import factories as make
 from tests.opportunities.acts import ACTS, address, typed, version

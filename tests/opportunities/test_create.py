@@ -7,7 +7,8 @@ from html.parser import HTMLParser
 import pytest
 
 from approvals.models import Approval, Route
-from notices.models import Delivery, Event, Message
+from notices.history import Event
+from notices.models import Delivery, Message
 from opportunities.models import BusinessType, Movement, Opportunity, Source, Stage
 from tests import factories as make
 from tests.digest import nothing_changed

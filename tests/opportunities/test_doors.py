@@ -5,7 +5,7 @@ in no other state. A refusal is shown by data that did not change, and has a twi
 
 import pytest
 
-from notices.models import Event
+from notices.history import Event
 from opportunities.models import Opportunity
 from tests import factories as make
 from tests.asserting import not_there

@@ -14,7 +14,7 @@ from approvals.models import Approval
 from crm.models import User
 from crm.moments import organisation_today
 from crm.verbs import NotAllowed, Refused
-from notices.models import Event
+from notices.history import Event
 from opportunities.entry import Past
 from opportunities.models import LostReason, Movement, Opportunity, Signing
 from tests import factories as make

@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from crm.verbs import Gone, NotAllowed, Refused, Stale
-from notices.models import Event
+from notices.history import Event
 from opportunities.models import FollowUp, FollowUpKind, Opportunity
 from tests import factories as make
 from tests.asserting import not_there, unchanged

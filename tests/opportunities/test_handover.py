@@ -12,7 +12,8 @@ from crm import holding
 from crm.jobs import Job, run_waiting
 from crm.models import Audit, User
 from crm.verbs import NotAllowed, Refused
-from notices.models import Event, Message
+from notices.history import Event
+from notices.models import Message
 from opportunities import handover
 from opportunities.models import FollowUp, Signing
 from tests import factories as make

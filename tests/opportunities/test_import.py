@@ -16,7 +16,8 @@ from approvals.models import Approval
 from crm.models import User
 from crm.resources import kinds
 from customers.models import Customer
-from notices.models import Delivery, Event, Message
+from notices.history import Event
+from notices.models import Delivery, Message
 from opportunities.forms import OpportunityForm
 from opportunities.models import Opportunity, Signing
 from tests import factories as make

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from crm.money import LARGEST
 from crm.verbs import NotAllowed, Refused, Stale
 from notices import wording
-from notices.models import Event
+from notices.history import Event
 from opportunities.lines import MOST
 from opportunities.models import Line, Movement, Opportunity, Product, RevenueCategory, State
 from opportunities.verification import differences

@@ -15,7 +15,7 @@ from hypothesis.extra.django import TestCase
 
 from approvals.models import Approval
 from crm.moments import organisation_today
-from notices.models import Event
+from notices.history import Event
 from opportunities import lives
 from opportunities.models import BusinessType, FollowUp, FollowUpKind, LostReason, Opportunity
 from tests import factories as make

@@ -12,7 +12,7 @@ from approvals import verification as approvals
 from approvals.models import Approval, Task
 from crm.moments import organisation_today
 from crm.verbs import Refused
-from notices.models import Event
+from notices.history import Event
 from opportunities import verification as opportunities
 from opportunities.models import LostReason, Movement, Opportunity, Stage, State
 from tests import factories as make

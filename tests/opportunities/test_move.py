@@ -2,7 +2,7 @@
 
 import pytest
 
-from notices.models import Event
+from notices.history import Event
 from opportunities.models import Movement, Pipeline, Stage
 from tests import factories as make
 from tests.digest import nothing_changed

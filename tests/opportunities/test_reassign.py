@@ -4,7 +4,8 @@ import pytest
 
 from crm.verbs import NotAllowed, Refused
 from notices import wording
-from notices.models import Event, Message
+from notices.history import Event
+from notices.models import Message
 from opportunities.verification import differences
 from tests import factories as make
 from tests.asserting import not_there

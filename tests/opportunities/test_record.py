@@ -8,7 +8,7 @@ import time_machine
 from django.utils import timezone
 
 from crm.moments import organisation_today
-from notices.models import Event
+from notices.history import Event
 from tests import factories as make
 from tests.asserting import not_there
 from tests.digest import nothing_changed

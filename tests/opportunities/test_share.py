@@ -2,7 +2,8 @@
 
 import pytest
 
-from notices.models import Event, Message
+from notices.history import Event
+from notices.models import Message
 from opportunities.models import Opportunity
 from opportunities.shares import shares_of
 from tests import factories as make

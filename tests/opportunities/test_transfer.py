@@ -6,7 +6,8 @@ import pytest
 from django.utils import timezone
 
 from approvals.models import Task
-from notices.models import Event, Message
+from notices.history import Event
+from notices.models import Message
 from opportunities.models import Movement
 from tests import factories as make
 from tests.digest import nothing_changed

@@ -10,7 +10,7 @@ from django.utils import timezone
 from approvals.models import Approval, Task
 from crm.models import Department, NumberSequence
 from customers.models import Contact, Customer
-from notices.models import Event
+from notices.history import Event
 from opportunities.models import FollowUp, Movement, Opportunity, Signing
 from tests import factories as make
 

@@ -20,7 +20,8 @@ from crm.moments import organisation_month, organisation_today, organisation_zon
 from crm.organisation import Organisation
 from customers.models import Contact, Customer, CustomerLevel, Industry
 from notices.files import File
-from notices.models import Announcement, Comment, Delivery, Event, Message
+from notices.history import Event
+from notices.models import Announcement, Comment, Delivery, Message
 from notices.recycle import Recycled
 from opportunities.models import (
     BusinessType,

@@ -21,7 +21,8 @@ from crm.models import Department, Level, Role, User
 from crm.moments import organisation_zone
 from crm.pinyin import sort_key
 from customers.models import Contact, Customer, CustomerLevel, Industry
-from notices.models import Announcement, Event, describe
+from notices.history import Event, describe
+from notices.models import Announcement
 from opportunities.lives import Life, write
 from opportunities.models import BusinessType, FollowUpKind, LostReason, Opportunity, Source, Stage, State
 
