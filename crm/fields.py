@@ -136,6 +136,8 @@ class FilesField(forms.FileField):
 
     def clean(self, data, initial=None):
         uploads = list(data or [])
+        if self.required and not uploads:
+            raise ValidationError(self.error_messages["required"], code="required")
         try:
             _good, refused = files.sorted_out(uploads)
         except Refused as error:

@@ -20,6 +20,7 @@ AREAS = {
     "opportunities": (_("Opportunities"), _("Report, follow up, share, transfer, sign, terminate, correct")),
     "tasks": (_("Tasks"), _("Decide on what others ask for, and revise what came back")),
     "customers": (_("Customers"), _("Enter customers and the people who work there")),
+    "documents": (_("Documents"), _("Files that many need, kept once and linked to records")),
     "messages": (_("Messages and announcements"), _("What waits to be read")),
     "ranking": (_("Ranking"), _("Whose month it is, and what counts")),
     "imports": (_("Import"), _("Bring in customers and opportunities from a spreadsheet")),

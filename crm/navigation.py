@@ -29,6 +29,7 @@ READ = [
     ("ranking", _("Ranking"), "trophy"),
     ("reports", _("Reports"), "bar-chart"),
     ("announcements", _("Announcements"), "megaphone"),
+    ("documents", _("Documents"), "folder"),
 ]
 ADMINISTER = [  # administrators alone
     ("people", _("People"), "people"),
@@ -44,6 +45,7 @@ NEW = [
     ("contact_new", _("Contact"), "create"),
     ("lead_new", _("Lead"), "create"),
     ("announcement_new", _("Announcement"), "announce"),
+    ("document_new", _("Document"), "keep_documents"),
 ]
 TABS = (["home", "opportunities"], ["tasks"])  # before and after New
 

@@ -86,6 +86,7 @@ ACTS = {
     "import_past": EVERYWHERE,
     "freeze_month": EVERYWHERE,
     "announce": EVERYWHERE,
+    "keep_documents": EVERYWHERE | {"support"},  # of the library
     "assign": {ADMINISTRATOR},
     "administer": {ADMINISTRATOR},
 }

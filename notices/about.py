@@ -1,8 +1,20 @@
-"""What says something about a record of any kind."""
+"""What says something about a record of any kind, and whom a record is for."""
 
 from django.contrib.contenttypes.fields import GenericForeignKey
 from django.contrib.contenttypes.models import ContentType
 from django.db import models
+from django.db.models import Q
+
+
+def for_department(model, user):
+    """
+    This will give the condition that a row of `model`, which has departments for which it is, is for the reader's, for
+    one above it, or for all.
+    """
+    parts = model.departments.through.objects.order_by()
+    key = f"{model._meta.model_name}_id"
+    above = user.department.ancestor_ids if user.department_id else []
+    return ~Q(pk__in=parts.values(key)) | Q(pk__in=parts.filter(department__in=above).values(key))
 
 
 class About(models.Model):

@@ -12,6 +12,7 @@ from crm import files
 from crm.forms import Form, posted
 from crm.permissions import fetch
 from crm.verbs import Refused
+from notices.documents import Document, with_file
 from notices.files import File, Filed
 from notices.models import Announcement
 
@@ -22,7 +23,7 @@ def files_of(request, kind, pk):
     This will show the files of a record and keep those that were sent; to htmx it gives the section that stands on the
     record's own page.
     """
-    about = _about(request.user, _model(kind), pk)
+    about = about_of(request.user, model_of(kind), pk)
     refused, status = [], 200
     if request.method == "POST":
         try:
@@ -38,10 +39,17 @@ def files_of(request, kind, pk):
     for file in shown:
         file.deletable = file.by_id == request.user.pk
     changes = about.files_permit(request.user, about.FILES_CHANGE)
+    links = list(about.document_links.select_related("document", "by").order_by("-id"))
+    with_file([link.document for link in links])
+    for link in links:
+        link.endable = changes or link.by_id == request.user.pk
     context = {
         "about": about,
         "kind": kind,
         "files": shown,
+        "links": links,
+        "count": len(shown) + len(links),
+        "is_document": isinstance(about, Document),
         "refused": refused,
         "may_add": about.files_permit(request.user, "add_file"),
         "may_change": changes,
@@ -58,13 +66,13 @@ def said(kept):
 @require_safe
 def file(request, pk):
     """This will give out a file to be saved."""
-    return files.answer(_file(request.user, pk), inline=False)
+    return files.answer(_readable(request.user, pk), inline=False)
 
 
 @require_safe
 def file_preview(request, pk):
     """This will give out a file to be looked at, where a browser can show it safely."""
-    return files.answer(_file(request.user, pk), inline=True)
+    return files.answer(_readable(request.user, pk), inline=True)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -82,8 +90,8 @@ def file_delete(request, pk):
     return render(request, "notices/file_delete.html", {"file": found, "form": form}, status=form.status)
 
 
-def _model(kind):
-    """This will give the model of that name on whose records files hang."""
+def model_of(kind):
+    """This will give the model of that name on whose records files hang. Raises Http404."""
     found = (model for model in apps.get_models() if issubclass(model, Filed) and model._meta.model_name == kind)
     model = next(found, None)
     if model is None:
@@ -91,15 +99,27 @@ def _model(kind):
     return model
 
 
-def _about(user, model, pk):
-    """This will give the record, as whoever may see it sees it."""
-    if model is Announcement:
-        return get_object_or_404(Announcement.objects.visible_to(user), pk=pk)
+def about_of(user, model, pk):
+    """This will give the record, as whoever may see it sees it. Raises Http404."""
+    if model in (Announcement, Document):
+        return get_object_or_404(model.objects.visible_to(user), pk=pk)
     return fetch(user, "view", model, pk=pk)
 
 
 def _file(user, pk):
     """This will give a file of a record that the reader sees now."""
     found = get_object_or_404(File, pk=pk)
-    found.about = _about(user, found.about_type.model_class(), found.about_id)
+    found.about = about_of(user, found.about_type.model_class(), found.about_id)
     return found
+
+
+def _readable(user, pk):
+    """This will give a file of a record that the reader sees now, or of a document that is linked to such a record."""
+    try:
+        return _file(user, pk)
+    except Http404:
+        document = Document.objects.filter(files=pk).first()
+        [latest] = with_file([document]) if document else [None]
+        if latest is None or latest.file.pk != pk or not document.linked_to(user):
+            raise
+        return latest.file

@@ -97,6 +97,8 @@ class File(About):
             raise NotAllowed()
         if not self.may_be_deleted_by(by, about):
             raise NotAllowed()
+        if about.FILES_LEAST and about.file_count <= about.FILES_LEAST:
+            raise Refused(_("This is the only file. Add another one first, or delete the whole."))
         if not type(self).objects.filter(pk=self.pk).delete()[0]:
             raise Gone()
         about.count_files()
@@ -106,14 +108,19 @@ class File(About):
 
 class Filed(models.Model):
     """
-    A record on which files hang; `file_count` saves asking for none. FILES_CHANGE is the verb that lets somebody delete
-    the files of others.
+    A record on which files hang, its own and documents of the library; `file_count` saves asking for none. FILES_CHANGE
+    is the verb that lets somebody delete the files of others; FILES_LEAST of them must stay.
     """
 
     FILES_CHANGE = "change"
 
+    FILES_LEAST = 0
+
     file_count = models.PositiveSmallIntegerField(default=0, editable=False)
     files = GenericRelation(File, content_type_field="about_type", object_id_field="about_id")
+    document_links = GenericRelation(
+        "notices.DocumentLink", content_type_field="about_type", object_id_field="about_id"
+    )
 
     class Meta:
         abstract = True
@@ -129,5 +136,5 @@ class Filed(models.Model):
 
     def count_files(self):
         """This will bring `file_count` in line; it is no change of the record itself."""
-        self.file_count = File.objects.about(self).count()
+        self.file_count = self.files.count() + self.document_links.count()
         type(self)._base_manager.filter(pk=self.pk).update(file_count=self.file_count)

@@ -1,4 +1,4 @@
-"""The forms of an announcement, of a comment, and of what one wants to hear of."""
+"""The forms of an announcement, of a document, of a comment, and of what one wants to hear of."""
 
 from django.forms import (
     BooleanField,
@@ -11,10 +11,13 @@ from django.forms import (
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
-from crm.fields import DayField
+from crm import files
+from crm.fields import DayField, FilesField
 from crm.forms import Form, RecordForm
 from crm.models import Role, User
 from crm.pickers import DepartmentPicker
+from crm.verbs import whole
+from notices.documents import Document
 from notices.models import Announcement, Comment
 from notices.preferences import ALWAYS_IN_APP, AT_ONCE, DAILY, GROUPS, NEVER
 
@@ -73,6 +76,57 @@ class AnnouncementForm(RecordForm):
 
     def change(self):
         return super().change(**self.whom, again=self.cleaned_data["again"])
+
+
+class DocumentForm(RecordForm):
+    """A document's name, what is said of it, and whom it is for."""
+
+    readers = DepartmentPicker(
+        many=True,
+        label=_("For departments"),
+        required=False,
+        help_text=_("Those below them read it too. Left empty, it is for everybody."),
+    )
+
+    class Meta:
+        model = Document
+        fields = ["name", "description"]
+        labels = {"name": pgettext_lazy("of a document", "Name"), "description": _("Description")}
+        widgets = {"description": Textarea({"rows": 3})}
+
+    def __init__(self, *args, instance=None, **kwargs):
+        super().__init__(*args, instance=instance, **kwargs)
+        if instance is not None:
+            self.initial["readers"] = list(instance.departments.all())
+
+    def change(self):
+        return super().change(departments=self.cleaned_data["readers"])
+
+
+class NewDocumentForm(DocumentForm):
+    """One document with its file, or several, each named as its file."""
+
+    files = FilesField(label=_("Files"))
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.fields["name"].required = self.fields["name"].starred = False
+        self.fields["name"].help_text = _("Left empty, it is called as its file is.")
+
+    def clean(self):
+        cleaned = super().clean()
+        if cleaned.get("name") and len(cleaned.get("files") or []) > 1:
+            self.add_error("name", _("Several files are named as they are. Leave this empty, or choose one file."))
+        return cleaned
+
+    @whole()
+    def enter(self):
+        """This will add a document for each file, and give the last."""
+        for upload in self.cleaned_data["files"]:
+            name = self.cleaned_data["name"] or files.safe_name(upload.name).rpartition(".")[0]
+            document = Document(name=name, description=self.cleaned_data["description"])
+            document.add([upload], by=self.user, departments=self.cleaned_data["readers"])
+        return document
 
 
 class CommentForm(RecordForm):

@@ -20,7 +20,7 @@ TOPICS = {
         "dropped", "assigned", "amended", "voided",
     ],
     "shares": ["shared", "unshared", "transferred"],
-    "files": ["file_added", "file_deleted"],
+    "files": ["file_added", "file_deleted", "document_linked", "document_unlinked"],
 }  # fmt: skip
 CHANGES = "changes"
 

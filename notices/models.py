@@ -20,11 +20,12 @@ from crm.functions import ascii_lower
 from crm.models import User
 from crm.moments import organisation_today
 from crm.verbs import NotAllowed, Refused, Stale, locked, whole
-from notices.about import About
+from notices.about import About, for_department
+from notices.documents import Document, DocumentLink  # noqa: F401  models in a module of their own, as that below
 from notices.files import Filed
 from notices.history import Recorded, describe
 from notices.preferences import DAILY, GROUPS, NEVER, by_mail, in_app, next_digest
-from notices.recycle import Recycled  # noqa: F401  a model in a module of its own
+from notices.recycle import Recycled  # noqa: F401  as above
 
 
 class MessageQuerySet(models.QuerySet):
@@ -225,17 +226,11 @@ class AnnouncementQuerySet(models.QuerySet):
         This will narrow to what is published now for the reader: for their department, one above it or for all; and for
         a role of theirs or for all.
         """
-        above = user.department.ancestor_ids if user.department_id else []
-        departments, roles = (
-            part.through.objects.order_by() for part in (Announcement.departments, Announcement.roles)
-        )
-        here = ~Q(pk__in=departments.values("announcement_id")) | Q(
-            pk__in=departments.filter(department__in=above).values("announcement_id")
-        )
+        roles = Announcement.roles.through.objects.order_by()
         mine = ~Q(pk__in=roles.values("announcement_id")) | Q(
             pk__in=roles.filter(role__key__in=user.role_keys).values("announcement_id")
         )
-        return self.published().running().filter((here & mine) | Q(by=user))
+        return self.published().running().filter((for_department(Announcement, user) & mine) | Q(by=user))
 
     def visible_to(self, user):
         """This will narrow to what is published for the reader; to whoever publishes, to everything published."""

@@ -26,7 +26,7 @@ from crm.permissions import allows
 from crm.picklists import successor
 from crm.verbs import Gone, NotAllowed, Refused, locked, whole
 from notices.about import About
-from notices.files import File
+from notices.files import File, Filed
 
 KEPT = timedelta(days=30)
 
@@ -148,8 +148,11 @@ class Recycled(About):
             raise Refused(told % {"name": it.under}) from error
         there = {(type(row), row.pk) for row in (record, *others)}
         for row in (record, *others):
-            _fit(row, there)
-            row.save_base(raw=True, force_insert=True)
+            if _fit(row, there):
+                row.save_base(raw=True, force_insert=True)
+        for row in (record, *others):
+            if isinstance(row, Filed):
+                row.count_files()
         for label, field, pk, value in it.links:
             apps.get_model(label)._base_manager.filter(**{"pk": pk, field: None}).update(**{field: value})
         it.delete()
@@ -176,8 +179,9 @@ def _check(by):
 
 def _fit(row, there):
     """
-    This will have a row name nothing that is gone meanwhile, and no value of a picklist that was merged into another.
-    `there` are the rows that come back with it. Raises Refused where it cannot be without.
+    This will have a row name nothing that is gone meanwhile, and no value of a picklist that was merged into another;
+    `there` are the rows that come back with it. It tells whether the row is to come back: a link to something that is
+    gone is not. Raises Refused where it cannot be without.
     """
     for field in row._meta.concrete_fields:
         value = getattr(row, field.attname)
@@ -189,7 +193,10 @@ def _fit(row, there):
             setattr(row, field.attname, named.pk)
         taken = field.unique and row._meta.model._base_manager.filter(**{field.attname: value}).exists()
         if named is None or taken:
+            if getattr(row, "CAN_BE_MISSED", False):
+                return False
             if not field.null:
                 told = _("It cannot be without its %(field)s, which is there no more.")
                 raise Refused(told % {"field": field.verbose_name})
             setattr(row, field.attname, None)
+    return True

@@ -4,6 +4,7 @@ from django.apps import apps
 from django.contrib.contenttypes.models import ContentType
 from django.core.files.storage import storages
 
+from notices.documents import DocumentLink
 from notices.files import File, Filed
 
 
@@ -16,6 +17,8 @@ def differences():
         counts[about_type, about_id] = counts.get((about_type, about_id), 0) + 1
         if key not in stored:
             yield f"file {pk}: is not in its storage"
+    for about_type, about_id in DocumentLink.objects.values_list("about_type", "about_id").iterator():
+        counts[about_type, about_id] = counts.get((about_type, about_id), 0) + 1
     yield from _counts(counts)
 
 

@@ -4,8 +4,10 @@ import gc
 import os
 
 import pytest
+from django.conf import settings
 from django.core.cache import cache
 from django.db import connection
+from django.utils import timezone, translation
 from hypothesis import settings as hypothesis
 
 from crm.organisation import THE_ONE, Organisation
@@ -44,8 +46,10 @@ nothing_said()  # for what tests work out while they are collected, such as toda
 
 @pytest.fixture(autouse=True)
 def _nothing_kept():
-    """Rate limits and cached answers of one test are not those of the next."""
+    """Rate limits, cached answers, language and time zone of one test are not those of the next."""
     cache.clear()
+    translation.activate(settings.LANGUAGE_CODE)
+    timezone.deactivate()
     nothing_said()
 
 

@@ -32,6 +32,7 @@ from crm.models import User
 from crm.names import Named
 from crm.sign_in import email_link
 from notices import delivery
+from notices.documents import Document
 from notices.files import File
 from notices.models import Comment, Delivery
 from opportunities.lifecycle import State
@@ -122,6 +123,7 @@ def company(in_brackets):
     shared.share(by=rep, people=[User.objects.get(username="rep.baoding")])
     Comment(about=shared, text="@Zhou Lan").add(by=rep)
     File.add(shared, [SimpleUploadedFile("offer.pdf", b"%PDF-1.4")], by=rep)
+    Document.objects.get(name="Price list 2026").link(shared, by=rep)
     for day in range(12):
         make.follow_up(shared, content=f"Called about question {day}.")
     other = make.opportunity(User.objects.get(username="rep.jinan"), state="reporting", name="Reporting example")

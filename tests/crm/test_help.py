@@ -44,6 +44,7 @@ EXPLAINED = {
     "import": "Import",
     "import_past": "Past opportunities",
     "announce": "New announcement",
+    "keep_documents": "New document",
     "administer": "People and departments",
 }
 NOT_YET = {"export", "freeze_month"}  # verbs that have no page
@@ -97,6 +98,8 @@ def test_every_verb_that_people_may_do_is_explained(client):
         ("/tasks/", "tasks"),
         ("/messages/", "messages"),
         ("/announcements/", "messages"),
+        ("/documents/", "documents"),
+        ("/recycle/", "administration"),
         ("/products/", "opportunities"),
         ("/ranking/", "ranking"),
         ("/imports/", "imports"),

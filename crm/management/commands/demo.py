@@ -19,6 +19,7 @@ from crm.models import Department, Role, User
 from crm.moments import organisation_month, organisation_today, organisation_zone
 from crm.organisation import Organisation
 from customers.models import Contact, Customer, CustomerLevel, Industry
+from notices.documents import Document, DocumentLink
 from notices.files import File
 from notices.history import Event
 from notices.models import Announcement, Comment, Delivery, Message
@@ -93,6 +94,8 @@ class Company:
             self.comment(*row)
         for row in self.demo["files"]:
             self.file(*row)
+        for row in self.demo["documents"]:
+            self.document(*row)
         for row in self.demo["announcements"]:
             self.announcement(row)
         for row in self.demo["deleted"]:
@@ -308,6 +311,21 @@ class Company:
         with self.days_ago(days):
             File.add(about, [upload], by=about.owner)
 
+    def document(self, days, keeper, name, description, departments, opportunities, versions):
+        """This will put a small text file, in its versions, into the library, and link it to opportunities."""
+        uploads = [SimpleUploadedFile(file, "\r\n".join(lines).encode("utf-8-sig")) for file, *lines in versions]
+        departments = [self.departments[key] for key in departments]
+        with self.days_ago(days):
+            document = Document(name=name, description=description)
+            document.add(uploads[:1], by=self.people[keeper], departments=departments)
+        for upload in uploads[1:]:
+            with self.days_ago(days // 2):
+                File.add(document, [upload], by=self.people[keeper])
+        for opportunity in opportunities:
+            about = Opportunity.objects.get(name=opportunity)
+            with self.days_ago(1):
+                document.link(about, by=about.owner)
+
     def deleted(self, days, *customer):
         """This will enter a customer that its owner deleted some days ago."""
         made = self.customer(*customer)
@@ -374,4 +392,6 @@ DATED = {
     Comment: ["at"],
     File: ["at"],
     Recycled: ["at"],
+    Document: ["at"],
+    DocumentLink: ["at"],
 }
