@@ -5,7 +5,7 @@ from django.contrib.auth.models import AbstractUser, Group, UserManager
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models, transaction
-from django.db.models.functions import Concat
+from django.db.models.functions import Concat, Lower
 from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
@@ -226,6 +226,15 @@ class User(AbstractUser):
         verbose_name = _("user")
         verbose_name_plural = _("users")
         ordering = ["name", "id"]
+        constraints = [
+            # A link to a new password goes to whoever reads an address.
+            models.UniqueConstraint(
+                Lower("email"),
+                name="user_email_once",
+                condition=~models.Q(email=""),
+                violation_error_message=_("Another account has this address."),
+            )
+        ]
 
     def __str__(self):
         return self.name or self.username

@@ -1,7 +1,10 @@
 """The verbs of those who administer people and departments: each leaves an audit row where rights or places change."""
 
+from contextlib import contextmanager
+
 from allauth.account.models import EmailAddress
 from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
 from django.utils.translation import gettext_lazy as _
 
 from crm.holding import rights
@@ -24,7 +27,8 @@ def invite(person, *, roles, by):
     """This will enter `person` with `roles`, who can sign in by nothing but the link that is mailed to them."""
     _check(by)
     person.set_unusable_password()
-    person.save(force_insert=True)
+    with _address_free():
+        person.save(force_insert=True)
     _appoint(person, roles)
     _note(person, None, by)
     _mail(person, by)
@@ -54,7 +58,8 @@ def change(person, *, roles, by, **values):
         raise Refused(_("You cannot take the role of administrator from yourself."), field="roles")
     for name, value in values.items():
         setattr(it, name, value)
-    it.save(update_fields=list(values))
+    with _address_free():
+        it.save(update_fields=list(values))
     _appoint(it, roles)
     _note(it, before, by)
     if it.email != email:
@@ -105,6 +110,18 @@ def _mail(person, by):
     Delivery.queue([(person, "invited")], person, by=by, username=person.username)
 
 
+@contextmanager
+def _address_free():
+    """This will raise Refused where what is saved in it has the address of another account, taken at this moment."""
+    try:
+        with transaction.atomic():
+            yield
+    except IntegrityError as error:
+        if "user_email_once" not in str(error):
+            raise
+        raise Refused(_("Another account has this address."), field="email") from error
+
+
 def _address(person, email):
     """This will make `email` the address of `person`; whatever was to be confirmed before is not any more."""
     person.email, person.email_wanted = email, ""
@@ -147,10 +164,9 @@ def confirm_email(person, email):
     it = locked(person)
     if not email or it.email_wanted != email:
         raise Refused(_("This link is no longer good. Change the address in your profile again."))
-    if User.objects.filter(email__iexact=email).exclude(pk=it.pk).exists():
-        raise Refused(_("Another account has this address."))
     before = it.email
-    _address(it, email)
+    with _address_free():
+        _address(it, email)
     Audit.note("email_changed", by=it)
     if before:
         Delivery.write_to(before, it, "email_changed", now=email)

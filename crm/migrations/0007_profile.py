@@ -2,6 +2,7 @@
 
 import django.db.models.deletion
 from django.conf import settings
+import django.db.models.functions.text
 from django.db import migrations, models
 
 
@@ -28,5 +29,9 @@ class Migration(migrations.Migration):
             model_name='user',
             name='photo_digest',
             field=models.CharField(blank=True, editable=False, max_length=16),
+        ),
+        migrations.AddConstraint(
+            model_name='user',
+            constraint=models.UniqueConstraint(django.db.models.functions.text.Lower('email'), condition=models.Q(('email', ''), _negated=True), name='user_email_once', violation_error_message='Another account has this address.'),
         ),
     ]
