@@ -198,7 +198,7 @@ def test_a_rep_links_it_to_records_and_whoever_sees_those_reads_it(client, keepe
     section = client.get(f"/files/opportunity/{opportunity.pk}/").content.decode()
     assert "Price list" in section and f"/files/{latest.pk}/" in section
     assert client.get(f"/files/{latest.pk}/").getvalue() == b"%PDF-1.4 second"
-    assert client.get(f"/files/{latest.pk}/preview/").status_code == 200
+    assert client.get(f"/files/{latest.pk}/preview/").getvalue() == b"%PDF-1.4 second"
     assert client.get(f"/files/{first.pk}/").status_code == 404  # earlier versions are the library's
     assert client.get(f"/files/{latest.pk}/delete/").status_code == 404
     assert client.get(f"/documents/{document.pk}/").status_code == 404
