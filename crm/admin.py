@@ -97,6 +97,9 @@ class DepartmentAdmin(NamedAdmin):
     fields = ["key", "names", "parent", "level", "active"]
     ordering = ["path"]
 
+    def has_delete_permission(self, request, obj=None):
+        return False  # it is retired: what is for it alone would be for everybody, and the past names it
+
     @admin.display(description=_("department"))
     def indented(self, department):
         return " " * 3 * (department.path.count("/") - 2) + department.name
@@ -111,11 +114,22 @@ class RoleAdmin(NamedAdmin):
         return role.name
 
     def has_delete_permission(self, request, obj=None):
-        """The permission table and the shipped routes name the shipped roles, so those stay."""
-        return super().has_delete_permission(request, obj) and (obj is None or obj.key not in SHIPPED_ROLES)
+        """
+        The permission table and the shipped routes name the shipped roles, so those stay; and so does what somebody
+        holds or something is for: without its role that would be for everybody.
+        """
+        if obj is None:
+            return super().has_delete_permission(request, obj)
+        return obj.key not in SHIPPED_ROLES and not is_named(obj) and super().has_delete_permission(request, obj)
 
     def get_actions(self, request):
         return {}  # no deleting by the dozen past has_delete_permission
+
+
+def is_named(record):
+    """This will tell whether anything points to the record."""
+    pointers = [field for field in record._meta.get_fields(include_hidden=True) if field.one_to_many]
+    return any(field.related_model._base_manager.filter(**{field.field.name: record}).exists() for field in pointers)
 
 
 SHIPPED_ROLES = {"rep", "director", "deputy_gm", "gm", "support", "opportunity_manager", "administrator"}
@@ -183,6 +197,10 @@ class UserAdmin(DjangoUserAdmin):
 
     def get_queryset(self, request):
         return super().get_queryset(request).prefetch_related("roles")
+
+    def get_readonly_fields(self, request, obj=None):
+        """An address is changed on the page of the person, where what waits to be confirmed is forgotten with it."""
+        return [*super().get_readonly_fields(request, obj), *(["email"] if obj else [])]
 
     def has_delete_permission(self, request, obj=None):
         return False  # what somebody did stays theirs; they are deactivated

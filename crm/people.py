@@ -140,8 +140,11 @@ def want_email(person, email):
     """
     it = locked(person)
     if not email:
+        before = it.email
         _address(it, "")
         Audit.note("email_changed", by=it)
+        if before:
+            Delivery.write_to(before, it, "email_removed")
         return
     it.email_wanted = email
     it.save(update_fields=["email_wanted"])

@@ -63,6 +63,8 @@ class ProfileForm(ModelForm):
         self.fields["time_zone"].help_text = _("Empty means the organisation’s: %(zone)s.") % {
             "zone": Organisation.current().zone.key
         }
+        # What was shown is sent along: whoever touches it not keeps what an administrator has put there meanwhile.
+        self.fields["email"].show_hidden_initial = True
         self.fields["email"].help_text = _(
             "Another one counts once you have confirmed it by a link that is sent there."
         )
@@ -89,21 +91,24 @@ class ProfileForm(ModelForm):
 
     @property
     def wants_another_address(self):
-        return bool(self.cleaned_data.get("email")) and self.cleaned_data["email"] != self.initial["email"]
+        return "email" in self.changed_data and self.cleaned_data.get("email") not in ("", self.initial["email"])
 
     @whole()
     def save_(self):
         """This will change the profile; a new address is asked to confirm itself first."""
         person = self.instance
+        changed = ["name", "title", "phone", "language", "time_zone", "theme"]
         email, person.email = self.cleaned_data["email"], self.initial["email"]
         if photo := self.cleaned_data["new_photo"]:
             Photo.objects.update_or_create(user=person, defaults={"png": photo})
             person.photo_digest = sha256(photo).hexdigest()[:16]
+            changed.append("photo_digest")
         elif self.cleaned_data.get("no_photo"):
             Photo.objects.filter(user=person).delete()
             person.photo_digest = ""
-        person.save(update_fields=["name", "title", "phone", "language", "time_zone", "theme", "photo_digest"])
-        if email != self.initial["email"]:
+            changed.append("photo_digest")
+        person.save(update_fields=changed)
+        if "email" in self.changed_data and email != self.initial["email"]:
             people.want_email(person, email)
 
 

@@ -6,12 +6,13 @@ again.
 from contextlib import contextmanager
 
 from django.core.exceptions import ObjectDoesNotExist
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
 from django.utils.translation import gettext_lazy as _
 
 from crm import permissions
 
-FOREIGN_KEY = "23503"  # how PostgreSQL, in its SQLSTATE, says that a row names one that is not there
+# How PostgreSQL, in its SQLSTATE, says that a row names one that is not there, and that two wait for one another
+FOREIGN_KEY, DEADLOCK = "23503", "40P01"
 
 
 class Refused(Exception):
@@ -62,19 +63,29 @@ class Crossed(Refused):
     def __init__(self):
         super().__init__(_("At the same moment somebody deleted or chose something that this is about. Choose again."))
 
+    @staticmethod
+    def is_told_by(error):
+        """This will tell whether an IntegrityError says that a row names one that is not there."""
+        told = error.__cause__
+        return getattr(told, "sqlstate", None) == FOREIGN_KEY or "FOREIGN KEY" in str(told)
+
 
 @contextmanager
 def whole():
     """
     This will hold all that is done in it in one transaction, or nothing of it. Raises Crossed where a record that it
-    names was deleted meanwhile, or one that it deletes was chosen: databases tell that at the end.
+    names was deleted meanwhile, or one that it deletes was chosen: databases tell that at the end; and where it and
+    another waited for what the other held.
     """
     try:
         with transaction.atomic():
             yield
     except IntegrityError as error:
-        told = error.__cause__
-        if getattr(told, "sqlstate", None) == FOREIGN_KEY or "FOREIGN KEY" in str(told):
+        if Crossed.is_told_by(error):
+            raise Crossed() from error
+        raise
+    except OperationalError as error:
+        if getattr(error.__cause__, "sqlstate", None) == DEADLOCK:
             raise Crossed() from error
         raise
 

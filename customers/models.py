@@ -366,6 +366,12 @@ class Contact(Placed, Recorded):
         This will give the contact other values. Raises NotAllowed, Stale, and Refused where it would leave a
         customer whose opportunities name it.
         """
+        wanted = values.get("customer") or self.customer
+        with whole():
+            _hold_customers({self.customer_id, wanted.pk})
+            self._change(by, seen, values)
+
+    def _change(self, by, seen, values):
         with acting(by, "change", self, seen=seen) as it:
             for name, value in values.items():
                 setattr(it, name, value)
@@ -401,6 +407,11 @@ class Contact(Placed, Recorded):
         This will put the contact into the recycle bin with its history; follow-ups with it stay, and the customer's
         history says so. Raises Refused while opportunities name it, NotAllowed, Stale.
         """
+        with whole():
+            _hold_customers({self.customer_id})
+            self._delete(by, seen)
+
+    def _delete(self, by, seen):
         with acting(by, "delete", self, seen=seen) as it:
             if why := it.why_kept(by):
                 raise Refused(why)
@@ -415,6 +426,13 @@ class Contact(Placed, Recorded):
     def put_back(self, *, by):
         """This will have the contact, come back from the recycle bin, belong to whoever has its customer now."""
         self._follow(self.customer)
-        self.follow_ups.exclude(customer=self.customer).update(contact=None)  # reassigned while it was away
         self.record("restored", by=by)
         self.customer.note("contact_restored", by=by, contact=self.name)
+
+
+def _hold_customers(keys):
+    """
+    This will lock customers before a contact of theirs, as their own deletion does, which takes the contacts along. One
+    that is gone is found out by the contact, which is gone with it.
+    """
+    list(Customer.objects.filter(pk__in=keys).order_by("pk").select_for_update().values_list("pk"))

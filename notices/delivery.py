@@ -175,7 +175,7 @@ def _address(delivery):
         return way_in(delivery.to)
     if delivery.kind == "email_wanted":
         return email_link(delivery.to, delivery.address)
-    if delivery.kind == "email_changed":
+    if delivery.kind in ("email_changed", "email_removed"):
         return reverse("profile")
     task = delivery.data.get("task")
     return reverse("task", args=[task]) if task else delivery.about.get_absolute_url()

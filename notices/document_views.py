@@ -19,6 +19,7 @@ from notices.views import history_of
 
 PAGE = 50
 FEW_EVENTS = 5
+LONGEST_KEY = 19  # digits: no database holds a longer one
 
 
 @require_safe
@@ -86,7 +87,7 @@ def library(request, kind, pk):
     why, status = "", 200
     if request.method == "POST":
         wanted = request.POST.get("document", "")
-        chosen = _find(request.user, int(wanted) if wanted.isdecimal() else 0)
+        chosen = _find(request.user, int(wanted) if wanted.isdecimal() and len(wanted) < LONGEST_KEY else 0)
         try:
             chosen.link(about, by=request.user)
         except Refused as error:

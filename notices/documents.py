@@ -1,6 +1,6 @@
 """The library: documents that are kept once, in one place, and linked to as many records as need them."""
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from django.conf import settings
 from django.contrib.contenttypes.models import ContentType
@@ -131,11 +131,10 @@ class Document(Filed, Recorded):
         NotAllowed, Stale, Gone.
         """
         with self._editing(by, seen) as it:
-            linked = [link.about for link in it.links.all()]
+            held = [(about, subject) for _link, about, subject in it.hold_linked() if about is not None]
             it.note("deleted", by=by)
             Recycled.put(it, by=by, along=[Event.objects.about(it)])
-            for about in linked:
-                subject = locked(about.files_subject)
+            for about, subject in held:
                 about.count_files()
                 subject.note("document_unlinked", by=by, document=self.name)
 
@@ -143,12 +142,33 @@ class Document(Filed, Recorded):
 
     def put_back(self, *, by):
         """This will have the document, come back from the recycle bin, stand at those of its records that still are."""
-        for link in self.links.all():
-            if link.about is None:
+        for link, about, _subject in self.hold_linked():
+            if about is None:
                 link.delete()
             else:
-                link.about.count_files()
+                about.count_files()
         self.record("restored", by=by)
+
+    def hold_linked(self):
+        """
+        This will lock what the document is linked to, always in one order, and give [(link, record, the record whose
+        history tells of it)]; the last two are None where the record is gone.
+        """
+        links = list(self.links.order_by("about_type", "about_id").prefetch_related("about"))
+        subjects = {}
+        for link in links:
+            if link.about is not None:
+                subject = link.about.files_subject
+                subjects[subject._meta.label, subject.pk] = subject
+        for key in sorted(subjects):
+            with suppress(Gone):
+                subjects[key] = locked(subjects[key])
+        held = []
+        for link in links:
+            about = link.about and type(link.about)._base_manager.filter(pk=link.about_id).first()
+            subject = about and about.files_subject
+            held.append((link, about, subject))
+        return held
 
     @whole()
     def link(self, about, *, by):

@@ -11,10 +11,11 @@ from datetime import datetime, timedelta
 
 from django.apps import apps
 from django.conf import settings
+from django.contrib.contenttypes.models import ContentType
 from django.core import serializers
 from django.core.exceptions import ObjectDoesNotExist
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db import models, router, transaction
+from django.db import IntegrityError, models, router, transaction
 from django.db.models.deletion import Collector
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -24,7 +25,7 @@ from crm.models import Audit
 from crm.names import Picklist
 from crm.permissions import allows
 from crm.picklists import successor
-from crm.verbs import Gone, NotAllowed, Refused, locked, whole
+from crm.verbs import Crossed, Gone, NotAllowed, Refused, locked, whole
 from notices.about import About
 from notices.files import File, Filed
 
@@ -50,6 +51,9 @@ class RecycledQuerySet(models.QuerySet):
         """This will narrow to what has been kept for as long as such things are."""
         return self.filter(at__lte=timezone.now() - KEPT)
 
+    def about(self, record):
+        return self.filter(about_type=ContentType.objects.get_for_model(record), about_id=record.pk)
+
     def search(self, text):
         return self.filter(models.Q(title__icontains=text) | models.Q(under__icontains=text)) if text else self
 
@@ -72,7 +76,8 @@ class Recycled(About):
     at = models.DateTimeField(default=timezone.now, db_index=True)
     rows = models.TextField()  # what Django's serializer made of the record and, after it, of what hung on it
     counts = models.JSONField(default=dict)  # {label of a model: how many rows besides the record}
-    links = models.JSONField(default=list)  # [label of a model, field, keys]: what named a row, and then named nothing
+    # What named a row and then named nothing: [label of a model, field, key, what it named, what must be as it was]
+    links = models.JSONField(default=list)
     file_keys = models.JSONField(default=list)
 
     objects = RecycledQuerySet.as_manager()
@@ -109,14 +114,17 @@ class Recycled(About):
         others = [row for row in others if row != record]
         links = []
         for (field, _none), sets in going.field_updates.items():
-            named = {row.pk: getattr(row, field.attname) for rows in sets for row in rows}
-            for pk, value in named.items():
-                if pk not in keys.get(field.model, ()):
-                    links.append([field.model._meta.label_lower, field.name, pk, value])
+            within = getattr(field.model, "NAMED_WITHIN", {}).get(field.name)
+            for row in (row for rows in sets for row in rows if row.pk not in keys.get(field.model, ())):
+                condition = {within: getattr(row, f"{within}_id")} if within else {}
+                links.append(
+                    [field.model._meta.label_lower, field.name, row.pk, getattr(row, field.attname), condition]
+                )
         counts = {}
         for row in others:
             counts[row._meta.label_lower] = counts.get(row._meta.label_lower, 0) + 1
         about = record.hangs_on
+        cls.objects.about(record).delete()  # which a record that is there again by another way has left
         kept = cls(
             about=record,
             title=str(record)[:200],
@@ -146,15 +154,21 @@ class Recycled(About):
         except (ObjectDoesNotExist, Gone) as error:
             told = _("It belonged to “%(name)s”, which was deleted too. Restore that first.")
             raise Refused(told % {"name": it.under}) from error
-        there = {(type(row), row.pk) for row in (record, *others)}
-        for row in (record, *others):
-            if _fit(row, there):
-                row.save_base(raw=True, force_insert=True)
-        for row in (record, *others):
-            if isinstance(row, Filed):
+        fitted = _Fitting([record, *others]).rows()
+        try:
+            with transaction.atomic():
+                _enter(fitted)
+        except IntegrityError as error:
+            if Crossed.is_told_by(error):
+                raise
+            raise Refused(_("A part of it is there already, so it cannot be restored.")) from error
+        for label, field, pk, value, condition in it.links:
+            rows = apps.get_model(label)._base_manager.filter(**{"pk": pk, field: None}, **condition)
+            rows.update(**{field: value})
+        with_files = {(row.about_type_id, row.about_id) for row in fitted if isinstance(row, About)}
+        for row in fitted:
+            if isinstance(row, Filed) and (ContentType.objects.get_for_model(row).pk, row.pk) in with_files:
                 row.count_files()
-        for label, field, pk, value in it.links:
-            apps.get_model(label)._base_manager.filter(**{"pk": pk, field: None}).update(**{field: value})
         it.delete()
         record = type(record)._base_manager.get(pk=record.pk)
         record.put_back(by=by)
@@ -177,26 +191,57 @@ def _check(by):
         raise NotAllowed()
 
 
-def _fit(row, there):
-    """
-    This will have a row name nothing that is gone meanwhile, and no value of a picklist that was merged into another;
-    `there` are the rows that come back with it. It tells whether the row is to come back: a link to something that is
-    gone is not. Raises Refused where it cannot be without.
-    """
-    for field in row._meta.concrete_fields:
-        value = getattr(row, field.attname)
-        if not field.is_relation or value is None or (field.related_model, value) in there:
-            continue
-        named = field.related_model._base_manager.filter(pk=value).first()
-        if isinstance(named, Picklist):
-            named = successor(named)
-            setattr(row, field.attname, named.pk)
-        taken = field.unique and row._meta.model._base_manager.filter(**{field.attname: value}).exists()
-        if named is None or taken:
-            if getattr(row, "CAN_BE_MISSED", False):
-                return False
-            if not field.null:
-                told = _("It cannot be without its %(field)s, which is there no more.")
-                raise Refused(told % {"field": field.verbose_name})
-            setattr(row, field.attname, None)
-    return True
+def _enter(rows):
+    """This will put rows into their tables as they were; those of a field that dates each saving one by one."""
+    by_model = {}
+    for row in rows:
+        by_model.setdefault(type(row), []).append(row)
+    for model, those in by_model.items():
+        if any(getattr(field, "auto_now", False) for field in model._meta.concrete_fields):
+            for row in those:
+                row.save_base(raw=True, force_insert=True)
+        else:
+            model._base_manager.bulk_create(those, batch_size=500)
+
+
+class _Fitting:
+    """Rows that are to come back, made to name nothing that is gone meanwhile; each look-up is made once."""
+
+    def __init__(self, rows):
+        self.all = rows
+        self.there = {(type(row), row.pk) for row in rows}
+        self.found = {}
+
+    def rows(self):
+        """This will give those that come back; a link to something that is gone does not. Raises Refused."""
+        return [row for row in self.all if self._fits(row)]
+
+    def _fits(self, row):
+        """
+        This will have `row` name no value of a picklist that was merged into another, and nothing that is gone. Raises
+        Refused where it cannot be without.
+        """
+        for field in row._meta.concrete_fields:
+            value = getattr(row, field.attname)
+            if not field.is_relation or value is None or (field.related_model, value) in self.there:
+                continue
+            now = self._now(field.related_model, value)
+            if now is not None:
+                setattr(row, field.attname, now)
+            taken = field.unique and row._meta.model._base_manager.filter(**{field.attname: value}).exists()
+            if now is None or taken:
+                if getattr(row, "CAN_BE_MISSED", False):
+                    return False
+                if not field.null:
+                    told = _("It cannot be without its %(field)s, which is there no more.")
+                    raise Refused(told % {"field": field.verbose_name})
+                setattr(row, field.attname, None)
+        return True
+
+    def _now(self, model, pk):
+        """This will give the key of what stands now where `pk` stood, or None."""
+        if (model, pk) not in self.found:
+            named = model._base_manager.filter(pk=pk).first()
+            named = successor(named) if isinstance(named, Picklist) else named
+            self.found[model, pk] = named and named.pk
+        return self.found[model, pk]

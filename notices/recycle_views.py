@@ -64,6 +64,8 @@ def restore(request, pk):
         messages.error(request, error.message)
         return redirect("recycle")
     messages.success(request, gettext("%(name)s is restored.") % {"name": kept})
+    if (owner := getattr(record, "owner", None)) and not owner.is_active:
+        messages.warning(request, gettext("%(name)s, who is in charge of it, is deactivated.") % {"name": owner})
     return redirect(record.hangs_on or record)
 
 

@@ -141,6 +141,10 @@ TOLD = {
         "Mails of Pursuit go to %(now)s from now on, and no longer to this address. If that was not you, change your "
         "password and tell your administrator."
     ),
+    "email_removed": gettext_lazy(
+        "Mails of Pursuit no longer go to this address. If that was not you, change your password and tell your "
+        "administrator."
+    ),
     "charged": gettext_lazy("%(who)s imported a file and put you in charge of what came in with it, %(count)s in all."),
 }
 

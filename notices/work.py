@@ -25,7 +25,9 @@ def gather():
 @daily("sweep_files", at="03:40")
 def sweep_files():
     """This will delete stored files that no record has any more."""
-    files.sweep(set(File.objects.values_list("key", flat=True)) | Recycled.objects.file_keys())
+    named = set(File.objects.values_list("key", flat=True)) | Recycled.objects.file_keys()
+    # And once more: what was restored in between was in neither place when that was read.
+    files.sweep(named | set(File.objects.values_list("key", flat=True)))
 
 
 @daily("empty_recycle_bin", at="03:20")

@@ -92,6 +92,7 @@ class FollowUp(Filed, Recorded):
     guard = "follow_up"
     IN_HAND = ngettext_lazy("%(count)d planned follow-up", "%(count)d planned follow-ups", "count")
     TRACKED = ("kind", "content", "at", "done_at", "contact", "owner")
+    NAMED_WITHIN = {"contact": "customer"}  # see Recycled.restore
 
     opportunity = models.ForeignKey(
         "opportunities.Opportunity", models.CASCADE, null=True, blank=True, related_name="follow_ups", db_index=False
@@ -248,9 +249,12 @@ class FollowUp(Filed, Recorded):
             self.customer_id = self.opportunity.customer_id
         if self.contact is not None and self.contact.customer_id != self.customer_id:
             self.contact = None
+        about = self.about
+        if self.done_at is None and not (self.owner.is_active and permissions.permits(self.owner, "view", about)):
+            self.owner = about.owner  # as a transfer would have had it, had it been there
         self.save()
         told = {"type": describe(self.kind), "at": describe(self.at), "content": self.content}
-        self.about.note("follow_up_restored", by=by, follow_up=self.pk, **told)
+        about.note("follow_up_restored", by=by, follow_up=self.pk, **told)
         self._touch()
 
     def _check_contact(self):

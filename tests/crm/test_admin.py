@@ -161,3 +161,23 @@ def test_the_audit_can_be_read_and_not_touched(client, administrator):
     with pytest.raises(TypeError):
         Audit.objects.filter(pk=entry.pk).delete()
     assert Audit.objects.filter(pk=entry.pk).exists()
+
+
+def test_departments_and_roles_that_somebody_holds_are_not_deleted(client, administrator):
+    team = make.department("team", parent=make.department("shijiazhuang"), level=40)
+    held = Role.objects.create(key="own", names={"en": "Own"})
+    free = Role.objects.create(key="free", names={"en": "Free"})
+    make.user(None, "own")
+    client.force_login(administrator)
+    for model, one in (("department", team), ("role", held)):
+        assert client.post(f"/admin/crm/{model}/{one.pk}/delete/", {"post": "yes"}).status_code == 403
+        assert type(one).objects.filter(pk=one.pk).exists()
+    assert client.post(f"/admin/crm/role/{free.pk}/delete/", {"post": "yes"}).status_code == 302
+    assert not Role.objects.filter(pk=free.pk).exists()
+
+
+def test_an_address_is_changed_on_the_page_of_the_person_alone(client, administrator):
+    person = make.user("chen.yu", email="old@example.org")
+    client.force_login(administrator)
+    form = client.get(f"/admin/crm/user/{person.pk}/change/").context["adminform"].form
+    assert "email" not in form.fields

@@ -15,6 +15,7 @@ from django.utils import timezone
 from PIL import Image
 
 from crm.models import Audit, Photo, User
+from crm.pictures import drawn_anew
 from notices.delivery import deliver
 from tests.factories import user
 
@@ -30,7 +31,7 @@ def rep(client):
 
 def typed(person, **changes):
     fields = ["name", "title", "phone", "email", "language", "time_zone", "theme"]
-    return {field: getattr(person, field) for field in fields} | changes
+    return {field: getattr(person, field) for field in fields} | {"initial-email": person.email} | changes
 
 
 def kept(person):
@@ -186,6 +187,16 @@ def test_whoever_changes_their_mind_keeps_the_old_address(client, rep):
 def test_no_address_at_all_needs_no_confirmation(client, rep):
     client.post("/profile/", typed(rep, email=""))
     assert (kept(rep)["email"], Audit.objects.filter(kind="email_changed", by=rep).count()) == ("", 1)
+    [(to, _link)] = sent_since(0)  # or who takes an address away first could put another in its place unseen
+    assert to == [rep.email]
+    assert "Mails of Pursuit no longer go to this address." in mail.outbox[0].body
+
+
+def test_whoever_does_not_touch_the_address_keeps_what_an_administrator_has_put_there_meanwhile(client, rep):
+    shown = typed(rep, theme="dark")
+    User.objects.filter(pk=rep.pk).update(email="right@example.org")
+    client.post("/profile/", shown)
+    assert (kept(rep)["email"], kept(rep)["email_wanted"], kept(rep)["theme"]) == ("right@example.org", "", "dark")
     assert sent_since(0) == []
 
 
@@ -202,6 +213,14 @@ def test_mails_to_strangers_are_counted_and_the_sixth_in_an_hour_is_refused(clie
 
 
 # ── The photo ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+Turn = Image.Transpose
+# What a camera that was held so makes of an upright picture, by the number that it writes.
+UNTURNED = {
+    2: Turn.FLIP_LEFT_RIGHT, 3: Turn.ROTATE_180, 4: Turn.FLIP_TOP_BOTTOM, 5: Turn.TRANSPOSE, 6: Turn.ROTATE_90,
+    7: Turn.TRANSVERSE, 8: Turn.ROTATE_270,
+}  # fmt: skip
 
 
 def picture(size=(400, 300), kind="JPEG", name="me.jpg"):
@@ -227,6 +246,38 @@ def test_a_photo_is_drawn_anew_and_shown_in_place_of_the_initials(client, rep):
         assert (shown.format, shown.size, shown.info) == ("PNG", (192, 144), {})
     client.logout()
     assert client.get(address).url.startswith("/accounts/login/")
+
+
+def test_a_photo_stays_where_a_page_from_before_it_is_saved(client, rep):
+    shown = typed(rep, phone="10086")
+    client.post("/profile/", typed(rep, new_photo=picture()))
+    digest = kept(rep)["photo_digest"]
+    client.post("/profile/", shown)
+    assert (kept(rep)["photo_digest"], kept(rep)["phone"]) == (digest, "10086")
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_photo_is_turned_upright_whatever_else_the_camera_wrote(orientation):
+    upright = Image.new("RGB", (40, 20), "white")
+    upright.paste("black", (0, 0, 20, 10))  # its upper left
+    turned = upright if orientation == 1 else upright.transpose(UNTURNED[orientation])
+    file, tags = BytesIO(), Image.Exif()
+    tags[0x0112] = orientation
+    tags[0x010E] = "What it shows"
+    turned.save(file, "PNG", exif=tags.tobytes())
+    file = SimpleUploadedFile("me.png", file.getvalue())
+    with Image.open(BytesIO(drawn_anew(file, within=(192, 192)))) as shown:
+        assert shown.size == (40, 20)
+        corners = [shown.convert("L").getpixel(at) < 128 for at in ((5, 5), (35, 5), (5, 15), (35, 15))]
+        assert corners == [True, False, False, False]
+
+
+def test_a_photo_with_broken_notes_of_the_camera_is_drawn_or_refused_in_words():
+    file = BytesIO()
+    tags = b"Exif\0\0MM\0*\0\0\0\x08\0\x02\x01\0\0\x02\0\0\0\x040\0\0\0\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
+    Image.new("RGB", (40, 20), "teal").save(file, "JPEG", exif=tags)  # whose width is a text
+    with Image.open(BytesIO(drawn_anew(SimpleUploadedFile("me.jpg", file.getvalue()), within=(192, 192)))) as shown:
+        assert shown.size == (20, 40)
 
 
 def test_a_photo_is_taken_away_and_its_address_with_it(client, rep):

@@ -110,6 +110,37 @@ def test_deleted_while_it_is_linked_a_document_leaves_no_link_and_no_wrong_count
         assert [line for line in verification.differences() if "number of files" in line] == []
 
 
+def test_documents_of_the_same_records_are_deleted_at_once_and_nobody_waits_for_ever(rep):
+    keeper = make.user(None, "support", at="hebei")
+    for _round in range(5):
+        records = [make.customer(rep), make.customer(rep)]
+        documents = [Document(name=name) for name in ("One", "Two")]
+        for document, its in zip(documents, (records, records[::-1]), strict=True):
+            document.add([SimpleUploadedFile("a.pdf", b"%PDF-1.4")], by=keeper)
+            for record in its:
+                document.link(record, by=rep)
+        customer = Customer.objects.get(pk=records[0].pk)
+        answers = at_once(
+            *(lambda one=one: one.delete_(by=keeper) for one in documents),
+            lambda customer=customer: customer.delete_(by=rep),
+        )
+        assert refusals(answers) == 0
+        assert (Document.objects.count(), Customer.objects.get(pk=records[1].pk).file_count) == (0, 0)
+
+
+def test_a_contact_and_its_customer_deleted_at_once_come_back_once(rep, admin):
+    for _round in range(5):
+        customer = make.customer(rep)
+        contact = make.contact(customer)
+        whole = Customer.objects.get(pk=customer.pk)
+        at_once(lambda contact=contact: contact.delete_(by=rep), lambda whole=whole: whole.delete_(by=rep))
+        for kept in Recycled.objects.order_by("-about_type__model"):  # the customer first
+            kept.restore(by=admin)
+        assert Contact.objects.get().customer == customer
+        assert not Recycled.objects.exists()
+        Contact.objects.all().delete()
+
+
 def test_of_two_who_confirm_one_address_at_once_one_gets_it(rep):
     other = make.user()
     for person in (rep, other):

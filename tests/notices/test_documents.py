@@ -251,7 +251,7 @@ def test_one_links_only_what_one_finds_to_what_one_may_add_files_to(client, keep
     with nothing_changed():
         client.force_login(rep)
         address = f"/files/opportunity/{opportunity.pk}/library/"
-        for chosen in (hidden.pk, 0, "x", ""):
+        for chosen in (hidden.pk, 0, "x", "", "9" * 5000):
             assert client.post(address, {"document": chosen}).status_code == 404
         assert client.get(f"/files/document/{document.pk}/library/").status_code == 403
         client.force_login(reader)  # sees the opportunity, may not add files

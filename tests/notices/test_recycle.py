@@ -249,6 +249,74 @@ def test_a_department_that_moved_meanwhile_takes_it_along(admin, rep, customer):
     assert [(one.department, one.province) for one in (back, back.contacts.get())] == [(city, city.parent)] * 2
 
 
+def test_a_planned_follow_up_goes_with_its_record_as_if_it_had_been_there(admin, rep):
+    customer = make.customer(rep)
+    planned = make.follow_up(customer, at=timezone.now() + timedelta(days=2))
+    planned.delete_(by=rep)
+    other = make.user(at="jinan")
+    customer.transfer(to=other, by=admin)
+    assert Recycled.objects.get().restore(by=admin).owner == other
+
+
+def test_a_follow_up_that_named_somebody_of_another_customer_names_them_again(admin, rep):
+    before, after = make.customer(rep), make.customer(rep)
+    ding = make.contact(before)
+    call = make.follow_up(before, contact=ding)
+    ding.change(by=rep, customer=after)
+    ding.delete_(by=rep)
+    back = Recycled.objects.get().restore(by=admin)
+    call.refresh_from_db()
+    assert call.contact == back
+
+
+def test_an_opportunity_reassigned_meanwhile_keeps_its_follow_ups_from_the_people_it_had(admin, rep):
+    customer = make.customer(rep)
+    opportunity = make.opportunity(rep, state="active", customer=customer)
+    ding = make.contact(customer)
+    call = make.follow_up(opportunity, contact=ding)
+    ding.delete_(by=rep)
+    opportunity.refresh_from_db()
+    opportunity.reassign(customer=make.customer(rep), by=admin)
+    Recycled.objects.get().restore(by=admin)
+    call.refresh_from_db()
+    assert call.contact is None
+
+
+def test_what_is_in_the_bin_and_there_again_is_refused_and_makes_way_for_what_is_deleted_next(admin, rep):
+    customer = make.customer(rep)
+    customer.delete_(by=rep)
+    stale = Recycled.objects.get()
+    back = stale.restore(by=admin)
+    key = back.pk
+    Recycled.objects.bulk_create([stale])  # as two who deleted at once could leave it
+    stale = Recycled.objects.get()
+    with unchanged(), pytest.raises(Refused, match="there already"):
+        stale.restore(by=admin)
+    back.delete_(by=rep)
+    assert Recycled.objects.count() == 1
+    assert Recycled.objects.get().restore(by=admin).pk == key
+
+
+def test_whoever_restores_is_told_that_nobody_is_in_charge(client, admin, rep):
+    make.customer(rep, name="Qinghe Water Group").delete_(by=rep)
+    type(rep).objects.filter(pk=rep.pk).update(is_active=False)
+    client.force_login(admin)
+    page = client.post(f"/recycle/{Recycled.objects.get().pk}/restore/", follow=True).content.decode()
+    assert "Chen Yu, who is in charge of it, is deactivated." in page
+
+
+def test_restoring_much_asks_little(admin, rep, django_assert_max_num_queries):
+    customer = make.customer(rep)
+    kind = FollowUpKind.objects.get(key="call")
+    now = timezone.now()
+    values = {"customer": customer, "kind": kind, "owner": rep, "created_by": rep, "at": now, "done_at": now}
+    FollowUp.objects.bulk_create(FollowUp(content=f"Call {number}", **values) for number in range(300))
+    customer.delete_(by=rep)
+    with django_assert_max_num_queries(60):
+        Recycled.objects.get().restore(by=admin)
+    assert FollowUp.objects.count() == 300
+
+
 # ── Deleted for good ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
