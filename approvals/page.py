@@ -178,9 +178,11 @@ class Page:
 
     @cached_property
     def keys(self):
-        """This will list the values that head the page, each with what it was in the round before."""
+        """This will list the values that head the page: (the value, what it was in the round before, a remark)."""
         before = {row.name: row.old for row in self.changes}
-        return [(self.shown[name], before.get(name)) for name in self.record.APPROVAL_KEYS if name in self.shown]
+        remarks = self.record.approval_remarks()
+        keys = [name for name in self.record.APPROVAL_KEYS if name in self.shown]
+        return [(self.shown[name], before.get(name), remarks.get(name)) for name in keys]
 
     @property
     def rest(self):

@@ -17,6 +17,7 @@ from crm.models import Audit, Department, Role, User
 admin.site.unregister(Group)  # a department's group is made with it, and nothing else is a group
 admin.site.site_header = admin.site.site_title = "Pursuit"
 admin.site.index_title = _("Administration")
+admin.site.enable_nav_sidebar = False  # each page is reached from one of ours, and is about one thing
 
 
 class NamesWidget(forms.MultiWidget):

@@ -149,12 +149,19 @@ class RecordForm(ModelForm):
         typed = {name: self.cleaned_data[name] for name in self._meta.fields if name in self.fields}
         return self.does(self.instance.change, **typed, **values)
 
+    def _is_as_shown(self, name, field, now):
+        """This will tell whether the record still says what the page showed, so that what was typed is no clash."""
+        if not field.show_hidden_initial:
+            return False
+        shown_first = field.hidden_widget().value_from_datadict(self.data, {}, self.add_initial_prefix(name))
+        return not field.has_changed(field.prepare_value(now), shown_first)
+
     def _look_again(self, record):
         super()._look_again(record)
         touched = self.changed_data
         for name in [name for name in self._meta.fields if name in self.cleaned_data]:
             field, now = self.fields[name], getattr(record, name)
-            if self.cleaned_data[name] == now:
+            if self.cleaned_data[name] == now or self._is_as_shown(name, field, now):
                 continue
             said = _now(record, name)
             if field.show_hidden_initial and name not in touched:

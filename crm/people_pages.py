@@ -9,13 +9,13 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import path
 from django.utils.html import format_html
 from django.utils.text import slugify
-from django.utils.translation import gettext, pgettext_lazy
+from django.utils.translation import gettext, pgettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from crm import holding, people
 from crm.forms import Form, ModelForm, WithNames, posted
-from crm.models import Department, Level, Role, User
+from crm.models import Department, Level, Placed, Role, User
 from crm.permissions import require
 from crm.pickers import DepartmentPicker
 from crm.verbs import Refused
@@ -123,9 +123,13 @@ class DepartmentForm(WithNames, ModelForm):
         labels = {"parent": _("Part of"), "level": _("Level"), "active": _("In use")}
 
     parent = DepartmentPicker(label=_("Part of"), required=False)
+    sure = forms.BooleanField(label=_("Move it, with all below it"), required=False)
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
+        self.stood_in = self.instance.parent_id
+        if not (self.is_bound and self.instance.pk):
+            del self.fields["sure"]
         self.fields["active"].help_text = _("A retired department can no longer be chosen.")
 
     def _post_clean(self):
@@ -134,16 +138,47 @@ class DepartmentForm(WithNames, ModelForm):
             if name in self.cleaned_data:
                 setattr(self.instance, name, self.cleaned_data[name])
 
+    @property
+    def asks(self):
+        """This will tell whether the question is to be shown."""
+        return "sure" in self.errors or bool(self.data.get("sure"))
+
     def save_(self):
         """This will enter or change the department; gives whether it was done."""
         department = self.instance
         department.key = department.key or free_key(department.names)
+        if self._is_to_be_asked(department):
+            told = _("It moves with what is in it and below it: %(what)s. Who sees that changes at once.")
+            self.add_error("sure", told % {"what": moved_along(department)})
+            return False
         try:
             people.save_department(department, by=self.user)
         except Refused as error:
             self.refuse(error)
             return False
         return True
+
+    def _is_to_be_asked(self, department):
+        """This will tell whether the department would move, which nobody has said yes to; what is wrong comes first."""
+        if "sure" not in self.fields or department.parent_id == self.stood_in or self.cleaned_data["sure"]:
+            return False
+        try:
+            department.clean()
+        except ValidationError:
+            return False
+        return True
+
+
+def moved_along(department):
+    """This will say what moves along with a department: people 5, customers 12."""
+    within = Department.objects.filter(path__startswith=department.path)
+    counts = [(_("people"), User.objects.filter(department__in=within).count())]
+    counts += [
+        (model._meta.verbose_name_plural, model._base_manager.filter(department__in=within).count())
+        for model in Placed.models()
+    ]
+    lines = [pgettext("a count", "%(what)s %(count)s") % {"what": what, "count": count} for what, count in counts]
+    return pgettext("between the members of a list", ", ").join(lines)
 
 
 def free_key(names):

@@ -194,6 +194,7 @@ ACCOUNT_FORMS = {
 ACCOUNT_LOGIN_METHODS = {"username"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*", "password2*"]  # nobody signs up; allauth wants them to match
 ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "crm.tokens.LinkTokens"  # noqa: S105  the name of a class
 ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False  # a mail to whoever is named by a stranger would be spam
 ACCOUNT_LOGOUT_REDIRECT_URL = LOGIN_URL
 ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = False  # ends the other sessions; the one in use goes on

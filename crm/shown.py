@@ -173,6 +173,11 @@ def waited(since):
     return pgettext("waiting", "new")
 
 
+def has_waited(since):
+    """This will tell whether something has waited for as long as `waited` can say: an hour."""
+    return since is not None and any(_elapsed(since))
+
+
 def waited_short(since):
     """This will write how long something has waited, beside a name in a row: new, 3 h, 2 d; "" for None."""
     if since is None:

@@ -1,6 +1,8 @@
 """Every address of Pursuit: each app's own, and those of sign-in, profile and administration."""
 
 from allauth.account import views as account
+from allauth.account.models import EmailAddress
+from allauth.usersessions.models import UserSession
 from django.contrib import admin
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
@@ -8,6 +10,9 @@ from django.views.generic import RedirectView
 from crm import dashboard, profile, sign_in
 from crm import help as help_pages
 from crm.pickers import DepartmentPicker, PersonPicker
+
+# What allauth would have edited there: sessions are their owner's, and an address would be a second door to a password.
+admin.site.unregister([UserSession, EmailAddress])
 
 handler429 = "crm.sign_in.too_many"
 

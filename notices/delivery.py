@@ -134,6 +134,8 @@ def letter(delivery, connection=None):
             told = [_told(delivery, reader)]
             # Mail programs gather a thread by its subject too, so that is the same for all that is about one record.
             subject, thread = told[0]["title"], {"In-Reply-To": _thread(delivery), "References": _thread(delivery)}
+            if delivery.kind in wording.SUBJECTS:
+                subject, thread = str(wording.SUBJECTS[delivery.kind]), {}
         if not told:
             return None
         chosen = delivery.kind == "digest" or is_choice(delivery.kind)

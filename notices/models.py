@@ -338,6 +338,8 @@ class Announcement(Filed, Recorded):
         if not permissions.allows(by, "announce"):
             raise NotAllowed()
         self.by = by
+        if self.has_ended:
+            raise Refused(_("This day has passed, so nobody would read it."), field="until_on")
         self._write(self.body)
         self.save(force_insert=True)
         self.departments.set(departments)

@@ -130,8 +130,8 @@ TOLD = {
     "handed_over": gettext_lazy("%(who)s handed work of %(leaver)s over to you, %(count)s in all."),
     "announcement_reminder": gettext_lazy("%(who)s asks you to read this announcement."),
     "invited": gettext_lazy(
-        "%(who)s invites you to Pursuit. Your user name is %(username)s. Choose a password by the link within an hour; "
-        "later, “Forgot password?” sends another."
+        "%(who)s invites you to Pursuit. Your user name is %(username)s. Choose a password by the link within seven "
+        "days; later, “Forgot password?” sends another."
     ),
     "email_wanted": gettext_lazy(
         "You want mails of Pursuit to come to this address. Confirm by the link, within a day, that it is yours. If "
@@ -146,6 +146,14 @@ TOLD = {
         "administrator."
     ),
     "charged": gettext_lazy("%(who)s imported a file and put you in charge of what came in with it, %(count)s in all."),
+}
+
+# What a mail is called that is about one's account, and no record.
+SUBJECTS = {
+    "invited": gettext_lazy("Your invitation to Pursuit"),
+    "email_wanted": gettext_lazy("Confirm your e-mail address"),
+    "email_changed": gettext_lazy("Your e-mail address was changed"),
+    "email_removed": gettext_lazy("Your e-mail address was taken away"),
 }
 
 # Where a figure that is no field of the record is kept once it holds: (the part of the record, its field).

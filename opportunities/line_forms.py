@@ -136,7 +136,7 @@ class LinesForm(Form):
 
     def __init__(self, data=None, *, user, opportunity):
         lines = opportunity.its_lines()
-        summed = opportunity.adds_up or not lines
+        summed = opportunity.adds_up or (not lines and opportunity.amount is None)
         initial = {"amount_from": "lines" if summed else "typed", "amount": opportunity.amount}
         super().__init__(data, user=user, record=opportunity, initial=initial)
         self.opportunity = opportunity

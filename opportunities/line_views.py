@@ -6,6 +6,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
+from crm import shown
 from opportunities.line_forms import LinesForm, ProductPicker
 from opportunities.products import Product, RevenueCategory
 from opportunities.views import a_page, obstructed, page_for, to_record
@@ -18,6 +19,7 @@ def lines(request, pk):
     """This will show the form of the lines; on POST save them, add a row, or only work out what they come to."""
     page = page_for(request, "change", pk)
     opportunity = page.opportunity
+    before = opportunity.amount
     form = LinesForm(request.POST if request.method == "POST" else None, user=request.user, opportunity=opportunity)
     if "work-out" in request.GET and form.is_bound:
         form.is_valid()
@@ -27,11 +29,19 @@ def lines(request, pk):
     if form.is_bound and request.POST.get("act") == "add":
         form.add_row()
     elif not obstructed(form, page, "change") and form.is_valid() and form.change():
-        messages.success(request, _("Saved."))
+        messages.success(request, said(before, opportunity))
         task = opportunity.task_held_by(request.user)
         return redirect("task", task.pk) if task is not None else to_record(request, opportunity)
     context = {"form": form, "opportunity": opportunity, "page": page}
     return render(request, "opportunities/lines/form.html", context, status=form.status)
+
+
+def said(before, opportunity):
+    """This will say that the lines are saved and, where that changed, what the grand total was and is."""
+    if before in (None, opportunity.amount):
+        return _("Saved.")
+    was, now = (shown.money(amount, opportunity.currency) for amount in (before, opportunity.amount))
+    return _("Saved. The grand total was %(was)s, and is %(now)s.") % {"was": was, "now": now or "–"}
 
 
 @require_safe

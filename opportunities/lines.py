@@ -121,7 +121,7 @@ class Lined(models.Model):
         LINES = "lines", _("The sum of the lines")
 
     amount_from = models.CharField(
-        _("the amount is"), max_length=5, choices=AmountFrom, default=AmountFrom.TYPED, editable=False
+        _("how the amount is set"), max_length=5, choices=AmountFrom, default=AmountFrom.TYPED, editable=False
     )
     line_count = models.PositiveSmallIntegerField(default=0, editable=False)
 

@@ -16,7 +16,7 @@ from django.utils.translation import ngettext_lazy
 from django_fsm import TransitionNotAllowed
 
 from approvals.models import Act, Approval, Round, Task, changed
-from crm import kinds, permissions
+from crm import kinds, permissions, shown
 from crm.functions import DayNumber, ascii_lower
 from crm.models import Placed
 from crm.moments import organisation_today
@@ -415,6 +415,13 @@ class Opportunity(Placed, Priced, Lifecycle, Entry, Lined, Filed, Recorded):
             "changes": {own.get(name, name): sides for name, sides in edits.items() if name not in figures},
             "figures": {figures[name]: sides for name, sides in edits.items() if name in figures},
         }
+
+    def approval_remarks(self):
+        """This will say, by the name of a field that heads the page of a task, what is worth knowing of its value."""
+        if self.approved_amount in (None, self.amount):
+            return {}
+        approved = shown.money(self.approved_amount, self.currency)
+        return {"amount": _("approved with the report: %(amount)s") % {"amount": approved}}
 
     def approval_neighbours(self, user):
         """This will narrow to the other open opportunities of the same customer that `user` may see."""

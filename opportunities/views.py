@@ -286,10 +286,14 @@ def contact(request, pk):
     opportunity = _fetch(request, "change_contacts", pk)
     if opportunity.customer is None:
         raise Refused(_("Choose a customer first: a contact is a person of the customer."))
-    adds = permits(request.user, "add_contact", opportunity.customer)
+    named = _named(request, opportunity)
+    if named and "remove" in request.GET and request.method != "POST":
+        return render(request, "opportunities/contact_remove.html", {"opportunity": opportunity, "placement": named})
+    adds = permits(request.user, "add_contact", opportunity.customer) and not named
     data = request.POST if request.method == "POST" else None
     is_new = adds and "new" in request.POST
-    form = ContactForm(None if is_new else data, user=request.user)
+    initial = {"contact": named.contact_id, "role": named.role} if named else {}
+    form = ContactForm(None if is_new else data, user=request.user, initial=initial)
     form.fields["contact"].of(opportunity.customer)
     quick = None
     if adds:
@@ -298,9 +302,16 @@ def contact(request, pk):
     if said:
         messages.success(request, said)
         return redirect(opportunity)
-    context = {"form": form, "quick": quick, "opportunity": opportunity}
+    context = {"form": form, "quick": quick, "opportunity": opportunity, "named": named}
     status = quick.status if is_new else form.status
     return render(request, "opportunities/contact.html", context, status=status)
+
+
+def _named(request, opportunity):
+    """This will give the placement on the opportunity of the contact that the address names, or None."""
+    wanted = request.GET.get("remove") or request.GET.get("contact") or ""
+    there = opportunity.placements.select_related("contact")
+    return there.filter(contact=wanted).first() if wanted.isdecimal() and len(wanted) < 19 else None
 
 
 def _name_new(form):

@@ -110,6 +110,50 @@
   window.addEventListener("pageshow", (event) => event.persisted && rested(document));
   document.addEventListener("htmx:afterRequest", () => rested(document));
 
+  // ── What was typed is not lost: leaving it asks, and a sign-in that came between gives it back ───────────────────
+
+  const TYPED = "typed";
+  const here = () => location.pathname + location.search;
+  let unsent = null;
+
+  document.addEventListener("input", (event) => {
+    const form = event.target.form;
+    if (form?.method === "post" && within(form, "main")) unsent = form;
+  });
+  window.addEventListener("beforeunload", (event) => unsent?.isConnected && event.preventDefault());
+
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (unsent === form) unsent = null;
+    if (event.defaultPrevented || form.method !== "post" || !within(form, "main") || form.querySelector("[type=password]")) return;
+    const fields = [...new FormData(form)].filter(([name, value]) => typeof value === "string" && name !== "csrfmiddlewaretoken");
+    const action = new URL(form.action, location.href);
+    sessionStorage.setItem(TYPED, JSON.stringify({ action: action.pathname + action.search, fields }));
+  });
+
+  const giveBack = (fields) => {
+    const form = [...document.querySelectorAll("main form[method=post]")].find((one) => fields.every(([name]) => one.elements[name] || name === "act"));
+    if (!form) return;
+    for (const field of form.elements) {
+      if (!field.name || ["csrfmiddlewaretoken", "once"].includes(field.name) || ["file", "submit"].includes(field.type)) continue;
+      const values = fields.filter(([name]) => name === field.name).map(([, value]) => value);
+      if (["checkbox", "radio"].includes(field.type)) field.checked = values.includes(field.value);
+      else if (values.length) field.value = values[0];
+    }
+    unsent = form;
+    const said = document.getElementById("typed-again");
+    document.querySelector(".toasts")?.append(said.content.cloneNode(true));
+  };
+
+  // A page that answers has what was sent, or shows it again; the page for signing in has not, so it is kept for the next.
+  const kept = JSON.parse(sessionStorage.getItem(TYPED) || "null");
+  if (kept && document.querySelector("input[name=login], [data-keeps]")) {
+    sessionStorage.setItem(TYPED, JSON.stringify({ ...kept, signedOut: true }));
+  } else if (kept) {
+    sessionStorage.removeItem(TYPED);
+    if (kept.signedOut && kept.action === here()) giveBack(kept.fields);
+  }
+
   // ── A question: the page that asks, shown in a dialog ─────────────────────────────────────────────────────────────
 
   document.addEventListener("click", async (event) => {

@@ -17,6 +17,7 @@ register.filter("quantity", shown.quantity)
 register.filter("formatted", formatting.shown)
 register.filter("money_short", shown.money_short)
 register.filter("waited", shown.waited)
+register.filter("has_waited", shown.has_waited)
 register.filter("waited_short", shown.waited_short)
 register.filter("ago", shown.ago)
 register.filter("month", shown.month)
@@ -109,7 +110,7 @@ def hidden(form):
 @register.inclusion_tag("components/errors.html")
 def errors(*asked):
     """This will say above a form how many things are to be corrected, with a link to each field."""
-    wrong = [form[name] for form in asked for name in form.errors if name in form.fields]
+    wrong = [form[name] for form in asked for name in form.fields if name in form.errors]
     said = [message for form in asked for message in form.non_field_errors()]
     count = len(wrong) + len(said)
     links = [(field.id_for_label or field.auto_id, field.label) for field in wrong]

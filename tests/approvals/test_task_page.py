@@ -148,6 +148,14 @@ def test_a_signing_stands_beside_the_opportunitys_values(people, sign_in):
     assert "12 months" in page
 
 
+def test_an_amount_that_is_not_the_one_approved_says_which_was(people, sign_in):
+    opportunity = make.opportunity(people.rep, state="active")
+    opportunity.change(by=people.rep, amount=Decimal(4860))
+    make.sign(opportunity, approver=people.deputy)
+    said = text(sign_in(people.deputy).get(address(opportunity)))
+    assert "¥4,860 approved with the report: ¥100,000" in said
+
+
 def test_a_termination_shows_reason_and_note(people, sign_in):
     opportunity = make.opportunity(people.rep, state="active")
     make.terminate(opportunity, approver=people.deputy, reason="other", note="They merged with a rival.")

@@ -33,19 +33,23 @@ def names():
 
 def test_a_list_is_dragged_by_its_handle_and_moved_by_its_buttons(page):
     first, second, third, *rest = names()
-    grips = page.locator(".grip")
-    start, end = grips.nth(0).bounding_box(), grips.nth(2).bounding_box()
-    page.mouse.move(start["x"] + 4, start["y"] + 8)
+    grips, shown = page.locator(".grip"), page.locator("[data-arrange] a.strong")
+    places = [grips.nth(place).bounding_box() for place in range(3)]
+    page.mouse.move(places[0]["x"] + 4, places[0]["y"] + 8)
     page.mouse.down()
-    page.mouse.move(start["x"] + 4, start["y"] + 30, steps=5)
-    page.mouse.move(end["x"] + 4, end["y"] + 20, steps=10)
+    for place, passed in ((1, [second, first, third]), (2, [second, third, first])):
+        for nudge in range(40):  # the rows make way one after the other, and not while one is still moving
+            page.mouse.move(places[place]["x"] + 4, places[place]["y"] + 16 + nudge % 5)
+            page.wait_for_timeout(50)
+            if shown.all_inner_texts() == [*passed, *rest]:
+                break
     with page.expect_navigation():
         page.mouse.up()
-    expect(page.locator("[data-arrange] a.strong")).to_have_text([second, third, first, *rest])
+    expect(shown).to_have_text([second, third, first, *rest])
     assert names() == [second, third, first, *rest]
 
     page.get_by_role("button", name=f"Move {first} up").press("Enter")
-    expect(page.locator("[data-arrange] a.strong")).to_have_text([second, first, third, *rest])
+    expect(shown).to_have_text([second, first, third, *rest])
     assert names() == [second, first, third, *rest]
 
 

@@ -4,6 +4,7 @@ import re
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from django.contrib.sessions.models import Session
 from playwright.sync_api import expect
 
 from tests.browser import kit
@@ -287,7 +288,7 @@ def test_the_frames_pages_are_accessible_and_never_scroll_sideways(signed_in, li
     signed_in.get_by_role("button", name="Save").click()
     expect(signed_in.get_by_role("radio", name="Wang Jun")).to_have_count(2)
     check(signed_in)
-    signed_in.context.clear_cookies()
+    Session.objects.all().delete()
     for address in ["/accounts/login/", "/accounts/password/reset/", "/accounts/password/reset/done/"]:
         signed_in.goto(live_server.url + address)
         check(signed_in)
@@ -297,3 +298,55 @@ def check(page):
     found = [one for one in Axe().run(page).response["violations"] if one["impact"] in ("serious", "critical")]
     assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found] == [], page.url
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), page.url
+
+
+def test_what_was_typed_comes_back_after_signing_in_again(signed_in, live_server):
+    signed_in.get_by_role("combobox", name="Person in charge").fill("Liu Min")
+    signed_in.get_by_label("Amount").fill("45万")
+    signed_in.get_by_label("Return").check()
+    Session.objects.all().delete()
+    signed_in.get_by_role("button", name="Save").click()
+    expect(signed_in.get_by_role("heading", name="Sign in")).to_be_visible()
+    signed_in.get_by_label("User name").fill("rep")
+    signed_in.get_by_label("Password").fill("wrong")
+    signed_in.get_by_role("button", name="Sign in").click()
+    signed_in.get_by_label("Password").fill(PASSWORD)
+    signed_in.get_by_role("button", name="Sign in").click()
+
+    expect(signed_in.get_by_text("What you had typed is here again. It is not saved yet.")).to_be_visible()
+    expect(signed_in.get_by_role("combobox", name="Person in charge")).to_have_value("Liu Min")
+    expect(signed_in.get_by_label("Amount")).to_have_value("45万")
+    expect(signed_in.get_by_label("Return")).to_be_checked()
+    signed_in.get_by_role("button", name="Save").click()
+    expect(signed_in.get_by_text("Saved.")).to_be_visible()
+    assert kit.saved == [("Liu Min", [], "save")]
+    signed_in.reload()
+    expect(signed_in.get_by_label("Amount")).to_have_value("")  # it is given back once
+
+
+def test_what_was_typed_on_a_page_from_before_another_sign_in_comes_back_too(browser, live_server):
+    context = browser.new_context()
+    page = context.new_page()
+    sign_in(page, live_server)
+    page.get_by_label("Amount").fill("45万")
+    context.clear_cookies()
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("heading", name="This page had expired")).to_be_visible()
+    sign_in(page, live_server)
+    expect(page.get_by_label("Amount")).to_have_value("45万")
+    context.close()
+
+
+def test_leaving_what_was_typed_asks_first_and_saving_does_not(signed_in, live_server):
+    asked = []
+    signed_in.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+    signed_in.goto(f"{live_server.url}/kit/")
+    assert asked == []
+    signed_in.get_by_label("Amount").press_sequentially("45")
+    signed_in.goto(f"{live_server.url}/kit/")
+    assert asked == ["beforeunload"]
+    signed_in.get_by_role("combobox", name="Person in charge").press_sequentially("Liu Min")
+    signed_in.get_by_role("button", name="Save").click()
+    expect(signed_in.get_by_text("Saved.")).to_be_visible()
+    signed_in.goto(f"{live_server.url}/profile/")
+    assert asked == ["beforeunload"]

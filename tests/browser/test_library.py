@@ -73,7 +73,7 @@ def test_a_document_is_kept_linked_renewed_and_taken_away(enter, rep, scripts):
 
     document = Document.objects.get()
     page.goto(f"/files/document/{document.pk}/")
-    page.get_by_label("Add files").set_input_files(upload("2.pdf", b"second"))
+    page.get_by_label("New version").set_input_files(upload("2.pdf", b"second"))
     if not scripts:
         page.get_by_role("button", name="Upload").click()
     expect(page.get_by_role("link", name="2.pdf", exact=True)).to_be_visible()

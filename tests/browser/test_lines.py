@@ -57,6 +57,7 @@ def test_a_product_fills_in_and_a_row_is_added(browser, live_server, opportunity
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     found = Axe().run(page).response["violations"]
     assert [rule["id"] for rule in found if rule["impact"] in ("serious", "critical")] == []
+    page.get_by_label("The sum of the lines").check()
     page.get_by_role("button", name="Save").last.click()
     expect(page.get_by_text("the sum of 2 lines")).to_be_visible()
 
@@ -73,6 +74,7 @@ def test_without_script_add_line_brings_the_form_back_with_a_row_more(browser, l
     second = page.get_by_role("group", name="Line 2")
     second.get_by_label("Product").fill("Outdoor camera")
     second.get_by_label("Quantity").fill("2")
+    page.get_by_label("The sum of the lines").check()
     page.get_by_role("button", name="Save").last.click()
 
     expect(page.get_by_text("the sum of 2 lines")).to_be_visible()

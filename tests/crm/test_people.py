@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+import time_machine
 from django.contrib.auth.hashers import make_password
 from django.core import mail
 from django.utils import timezone
@@ -85,6 +86,38 @@ def test_somebody_invited_chooses_a_password_by_the_mail_and_signs_in(client, ad
     page = client.get("/" + link.split("/", 3)[3], follow=True)
     client.post(page.redirect_chain[-1][0], {"password1": "quiet-harbour-7", "password2": "quiet-harbour-7"})
     assert client.login(username="sun.qi", password="quiet-harbour-7")
+
+
+def test_an_invitation_is_good_for_seven_days_and_a_link_to_another_password_for_an_hour(client, admin, person):
+    User.objects.filter(pk=person.pk).update(password=make_password(None))
+    assert ">Invited<" in client.get("/people/").content.decode().replace("\n", "")
+    client.post(f"/people/{person.pk}/invite/")
+    delivery.deliver()
+    [letter] = mail.outbox
+    assert letter.subject == "Your invitation to Pursuit"
+    [invitation] = links(letter)
+    client.logout()
+    now = timezone.now()
+
+    def works(link, later):
+        with time_machine.travel(now + later, tick=False):
+            return "Save the password" in client.get(link, follow=True).content.decode()
+
+    assert works(invitation, timedelta(days=6, hours=23))
+    assert not works(invitation, timedelta(days=7, minutes=1))
+    assert "Your user name is" in client.get(invitation, follow=True).content.decode()
+
+    person.save()  # with the password that it had
+    assert not works(invitation, timedelta())
+    client.post("/accounts/password/reset/", {"email": person.email})
+    [link] = links(mail.outbox[1])
+    assert works(link, timedelta(minutes=59))
+    assert not works(link, timedelta(minutes=61))
+
+
+def links(letter):
+    found = [line for line in letter.body.split() if "/accounts/password/reset/key/" in line]
+    return ["/" + link.split("/", 3)[3] for link in found]
 
 
 def test_an_invitation_is_sent_again_until_a_password_is_chosen(client, admin, person):

@@ -156,3 +156,13 @@ def test_a_signature_makes_a_potential_customer_a_trading_one(customer):
     make.opportunity(customer.owner, customer=customer, state="signed")
     customer.refresh_from_db()
     assert customer.status == "trading"
+
+
+def test_what_nobody_else_touched_is_no_clash(client, customer):
+    client.force_login(customer.owner)
+    shown = {f"initial-{name}": value for name, value in typed(customer).items() if name != "version"}
+    customer.change(by=customer.owner, address="1 Park Road")
+    sent = typed(customer, description="Pays late.", address="2 Park Road", version=1)
+    form = client.post(f"/customers/{customer.pk}/edit/", shown | sent).context["form"]
+    assert form.errors.keys() == {"__all__", "address"}
+    assert "Now it says “1 Park Road”." in str(form.errors["address"])

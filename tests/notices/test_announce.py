@@ -352,13 +352,23 @@ class TestFromAndUntil:
     def test_it_is_read_between_its_days_and_always_by_who_publishes(self, client, manager, rep, begins, ends, read):
         today = organisation_today()
         first, last = (None if days is None else today + timedelta(days=days) for days in (begins, ends))
-        one = Announcement(title="A", body="B", from_on=first, until_on=last)
+        one = Announcement(title="A", body="B")
         one.publish(by=make.user(None, "opportunity_manager", at="head-office"))
+        Announcement.objects.filter(pk=one.pk).update(from_on=first, until_on=last)
 
         client.force_login(rep)
         assert (client.get(one.get_absolute_url()).status_code == 200) is read
         client.force_login(manager)
         assert client.get(one.get_absolute_url()).status_code == 200
+
+    def test_one_that_would_have_ended_already_is_not_published(self, client, manager):
+        client.force_login(manager)
+        yesterday = organisation_today() - timedelta(days=1)
+        typed = {"title": "A", "body": "B", "until_on": yesterday.isoformat()}
+        page = client.post(NEW, typed).content.decode()
+        assert "This day has passed, so nobody would read it." in page
+        assert not Announcement.objects.exists()
+        assert client.post(NEW, typed | {"until_on": organisation_today().isoformat()}).status_code == 302
 
     def test_it_cannot_end_before_it_begins(self, client, manager):
         client.force_login(manager)

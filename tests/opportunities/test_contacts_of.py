@@ -175,3 +175,21 @@ def test_whoever_may_not_add_to_the_customer_enters_nobody(client, opportunity):
     with nothing_changed():
         answer = new_person(client, opportunity)
     assert answer.context["quick"] is None
+
+
+def test_a_person_is_taken_away_after_a_question_and_gets_another_role_from_the_page(client):
+    opportunity = make.opportunity(state="active")
+    ann = make.contact(opportunity.customer, name="Ann")
+    opportunity.add_contact(contact=ann, role="uses it", by=opportunity.owner)
+    client.force_login(opportunity.owner)
+    page = client.get(opportunity.get_absolute_url()).content.decode()
+    for question in (f"?contact={ann.pk}", f"?remove={ann.pk}"):
+        assert f'href="{address(opportunity, "contact")}{question}"' in page
+    form = client.get(address(opportunity, "contact") + f"?contact={ann.pk}").context["form"]
+    assert (form["contact"].initial, form["role"].initial) == (ann.pk, "uses it")
+    send(client, opportunity, contact_id=ann.pk, role="decides")
+    assert opportunity.placements.get().role == "decides"
+    assert "Remove Ann?" in client.get(address(opportunity, "contact") + f"?remove={ann.pk}").content.decode()
+    assert opportunity.placements.exists()
+    for nobody in ("0", "x", "9" * 5000):
+        assert client.get(address(opportunity, "contact") + f"?remove={nobody}").context["named"] is None

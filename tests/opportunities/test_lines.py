@@ -123,7 +123,7 @@ def test_the_history_keeps_one_entry_with_what_it_was_and_is(client, opportunity
         ("Lines", "Camera: 2 piece × ¥1,450 = ¥2,900", "Camera: 3 piece × ¥1,450 − 10 % = ¥3,915"),
     ]
     assert event.changes["lines"][1][0]["label"]["zh-hans"] == "摄像机: 3 piece × ¥1,450 − 10 % = ¥3,915"
-    assert ("The amount is", "Typed by hand", "The sum of the lines") in wording.changes(first)
+    assert ("How the amount is set", "Typed by hand", "The sum of the lines") in wording.changes(first)
 
 
 def test_saving_what_is_there_already_writes_nothing(client, opportunity):
@@ -450,3 +450,15 @@ def test_verify_names_each_thing_that_is_not_so(opportunity):
     assert any("its amount is not the sum of its lines" in one for one in said)
     with pytest.raises(SystemExit):
         call_command("verify")
+
+
+def test_the_form_begins_with_what_the_amount_is_and_says_what_it_became(client):
+    opportunity = in_state("active")
+    client.force_login(opportunity.owner)
+    form = client.get(address(opportunity, "lines")).context["form"]
+    assert (opportunity.amount_from, form["amount_from"].value()) == ("typed", "typed")
+    row = {"description": "Poles", "quantity": "2", "price": "100"}
+    page = client.post(address(opportunity, "lines"), sent(opportunity, row, amount_from="lines"), follow=True)
+    assert "Saved. The grand total was ¥100,000, and is ¥200." in page.content.decode()
+    bare = make.opportunity(opportunity.owner, amount=None)
+    assert client.get(address(bare, "lines")).context["form"]["amount_from"].value() == "lines"
