@@ -23,7 +23,10 @@ AREAS = {
     "documents": (_("Documents"), _("Files that many need, kept once and linked to records")),
     "messages": (_("Messages and announcements"), _("What waits to be read")),
     "ranking": (_("Ranking"), _("Whose month it is, and what counts")),
-    "imports": (_("Import"), _("Bring in customers and opportunities from a spreadsheet")),
+    "imports": (
+        _("Import and export"),
+        _("Bring in customers and opportunities from a spreadsheet, and take lists out"),
+    ),
     "profile": (_("Profile"), _("Your name, language, time zone and password")),
     "administration": (_("Administration"), _("People, departments, lists, approval routes, the organisation")),
 }
@@ -33,6 +36,7 @@ ELSEWHERE = {
     "follow-ups": "opportunities",
     "products": "opportunities",
     "reports": "ranking",
+    "exports": "imports",
     "files": "opportunities",
     "announcements": "messages",
     "accounts": "profile",

@@ -356,6 +356,7 @@ class NumberSequence(models.Model):
 
 
 # Models of this app in modules of their own
+from crm.exports import ExportRun  # noqa: E402, F401  needs User and Audit above
 from crm.importing import ImportRun, RefusedCell  # noqa: E402, F401  needs User and Audit above
 from crm.jobs import Job  # noqa: E402, F401  needs User above
 from crm.once import Once  # noqa: E402, F401  needs User above

@@ -32,14 +32,15 @@ from itertools import islice
 from django.core.exceptions import ValidationError
 from django.db.models import Count, F, Q
 from django.db.models.functions import Coalesce
-from django.http import QueryDict
+from django.http import HttpResponseNotAllowed, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
+from crm import export_pages
 from crm.conditions import Conditions
 from crm.filters import FilterForm
 from crm.kinds import is_storable
@@ -98,6 +99,8 @@ class Listing:
     filters = []
     tabs = []
     sums = {}  # {name: aggregate}, beside the count
+    exported = []  # crm.exports.Out of each column; and of what else may go out
+    exported_besides = []
 
     @classmethod
     def paths(cls, address):
@@ -106,10 +109,15 @@ class Listing:
         def view(answer):
             return require_safe(lambda request: answer(cls(request)))
 
+        def listed(request):
+            """Posted to, it has a large export made; see crm.export_pages."""
+            return cls(request).page()
+
         return [
-            path(address, view(cls.page), name=cls.name),
+            path(address, require_http_methods(["GET", "HEAD", "POST"])(listed), name=cls.name),
             path(f"{address}totals/", view(cls.page_of_totals), name=f"{cls.name}_totals"),
             path(f"{address}filter/", view(cls.page_of_filters), name=f"{cls.name}_filter"),
+            path(f"{address}export/", view(cls.page_of_export), name=f"{cls.name}_export"),
         ]
 
     def __init__(self, request):
@@ -126,6 +134,10 @@ class Listing:
     # Answers
 
     def page(self):
+        if "export" in self.request.GET:
+            return export_pages.give_out(self)
+        if self.request.method == "POST":
+            return HttpResponseNotAllowed(["GET", "HEAD"])
         return render(self.request, self.template, {"listing": self})
 
     def page_of_totals(self):
@@ -137,6 +149,9 @@ class Listing:
         if form.is_valid():
             return redirect(self.address(form.query()))
         return render(self.request, "components/list/filter.html", {"listing": self, "form": form})
+
+    def page_of_export(self):
+        return export_pages.choose(self)
 
     # The rows
 
@@ -279,6 +294,20 @@ class Listing:
     @property
     def filter_url(self):
         return self.address(self.asked(page=None), of="filter")
+
+    @property
+    def export_url(self):
+        return self.address(self.asked(), of="export")
+
+    @property
+    def address_to_list(self):
+        return self.address(self.asked(export=None, fields=None, rows=None))
+
+    @property
+    def exported_with(self):
+        """This will list the (parameter, text) that the form of an export takes along: what the list was asked."""
+        asked = self.asked(export=None, fields=None, rows=None)
+        return [(name, text) for name in asked for text in asked.getlist(name)]
 
     @property
     def back_url(self):

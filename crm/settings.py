@@ -59,6 +59,7 @@ DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Pursu
 MEDIA_ROOT = Path(env.str("MEDIA_ROOT", default=str(VAR_DIR / "media")))
 IMPORT_MOST_BYTES = env.int("IMPORT_MOST_BYTES", default=50 << 20)  # of a file that is imported
 FILES_URL = env.str("FILES_URL", default="")  # where files on records lie: s3://key:secret@host/bucket, or MEDIA_ROOT
+EXPORT_AT_ONCE = env.int("EXPORT_AT_ONCE", default=5_000)  # rows of a workbook that is made while its reader waits
 FILE_MOST_BYTES = env.int("FILE_MOST_BYTES", default=20 << 20)  # of one file on a record
 FILE_TYPES = env.list("FILE_TYPES", default=[])  # ends of their names: pdf,docx; all that crm.files knows where empty
 FILES_AT_ONCE, FILES_EACH = 20, 500  # of one sending, of one record

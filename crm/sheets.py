@@ -30,6 +30,7 @@ WORKBOOKS = (
 NO_TABLES = (b"%PDF", b"\x89PNG", b"\xff\xd8\xff", b"{\\rtf", b"<")
 LOOKED_AT = 1 << 16  # bytes, or characters, that the guesses are made from
 FIRST_ROWS = 20  # among which the header stands
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet program takes for the beginning of one
 SAMPLES = 3
 DISTINCT = 60  # different values of a column that are kept; a column with more is no list of choices
 
@@ -149,7 +150,7 @@ class Table:
         with open(self.path, encoding=self.encoding, newline="") as file:  # noqa: PTH123  as above
             try:
                 for row in csv.reader(file, delimiter=self.delimiter):
-                    yield [cell.replace("\0", "") for cell in row]
+                    yield [bare(cell.replace("\0", "")) for cell in row]
             except csv.Error as error:
                 raise Problem("broken") from error
 
@@ -195,6 +196,16 @@ class Column:
 
     def found(self):
         return {"name": self.name, "filled": self.filled, "samples": self.samples, "values": self.values}
+
+
+def bare(cell):
+    """This will take away the apostrophe that keeps a text which begins like a formula a text: see crm.exports."""
+    return cell[1:] if cell.startswith("'") and is_like_a_formula(cell) else cell
+
+
+def is_like_a_formula(text):
+    """This will tell whether a text begins like a formula, be it after apostrophes."""
+    return text.lstrip("'").startswith(FORMULA)
 
 
 def text(cell):

@@ -52,6 +52,7 @@ urlpatterns = [
     path("admin/password_change/", RedirectView.as_view(pattern_name="account_change_password")),
     path("admin/", admin.site.urls),
     path("", include("crm.import_pages")),
+    path("", include("crm.export_pages")),
     path("", include("crm.people_pages")),
     path("", include("crm.organisation_pages")),
     path("", include("crm.picklist_pages")),

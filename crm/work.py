@@ -7,7 +7,8 @@ from django.utils import timezone
 from django_tasks import TaskResultStatus
 from django_tasks_db.models import DBTaskResult
 
-from crm import importing
+from crm import exports, importing
+from crm.exports import ExportRun
 from crm.importing import ImportRun
 from crm.jobs import Job, job
 from crm.once import Once
@@ -33,14 +34,21 @@ def run_import(job):
     ImportRun.objects.get(pk=job.arguments["run"]).work(job, writing=True)
 
 
+@job("export", minutes=120)
+def export(job):
+    """This will make a large file of a list."""
+    ExportRun.objects.get(pk=job.arguments["run"]).make(job)
+
+
 @daily("tidy", at="03:10")
 def tidy():
     """
     This will delete old jobs and the tickets that brought them, pulses of killed workers, keys of old forms,
-    imported files.
+    files that were imported or made.
     """
     Job.objects.filter(finished_at__lt=Now() - JOBS_KEPT).delete()
     DBTaskResult.objects.exclude(status=TaskResultStatus.READY).filter(started_at__lt=Now() - TICKETS_KEPT).delete()
     WorkerPulse.objects.filter(beat_at__lt=Now() - PULSES_KEPT).delete()
     Once.objects.filter(at__lt=Now() - FORMS_KEPT).delete()
     importing.tidy(timezone.now() - IMPORTS_KEPT)
+    ExportRun.tidy(timezone.now() - exports.KEPT)

@@ -9,7 +9,8 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from crm import shown
-from crm.names import localized
+from crm.exports import Out
+from crm.names import localized, localized_names
 from crm.pages import Column, Figure, Listing, Tab
 from customers.models import Contact, Customer
 
@@ -31,6 +32,25 @@ class CustomerList(Listing):
         Column(_("Created"), "right hide-mid"),
     ]
     values = ["pk", "name", "industry__names", "level__names", "status", "owner__name", "created_at"]
+    exported = [
+        Out(_("Customer name"), "name"),
+        Out(_("Industry"), "industry__names", localized_names),
+        Out(_("Customer level"), "level__names", localized_names),
+        Out(_("Status"), "status", lambda status: str(Customer.Status(status).label)),
+        Out(_("Open opportunities"), None, batch=lambda listing, pks: listing.open_of(pks)),
+        Out(_("Person in charge"), "owner__name"),
+        Out(_("Created"), "created_at"),
+    ]
+    exported_besides = [
+        Out(_("Kind"), "kind", lambda kind: str(Customer.Kind(kind).label)),
+        Out(_("Tax id"), "tax_id"),
+        Out(_("Website"), "website"),
+        Out(_("Phone"), "phone"),
+        Out(_("Address"), "address"),
+        Out(_("Description"), "description"),
+        Out(_("Department"), "department__names", localized_names),
+        Out(_("Changed"), "updated_at"),
+    ]
     filters = ["status", "industry", "level", "kind", "owner", "department"]
     tabs = [
         Tab(_("All"), {}),
@@ -58,9 +78,12 @@ class CustomerList(Listing):
 
     @cached_property
     def _open(self):
-        """This will count, for each customer on the page, the open opportunities that the reader sees."""
+        return self.open_of(self.pks)
+
+    def open_of(self, pks):
+        """This will count, for each of some customers, the open opportunities that the reader sees."""
         visible = Customer.opportunities.rel.related_model.objects.open().visible_to(self.user)
-        counted = visible.filter(customer__in=self.pks).order_by().values_list("customer")
+        counted = visible.filter(customer__in=pks).order_by().values_list("customer")
         return dict(list(counted.annotate(count=Count("*"))))  # a Guarded has `keys` of its own, which dict would call
 
     def figures(self):
@@ -84,6 +107,21 @@ class ContactList(Listing):
         Column(_("Person in charge"), "hide-narrow"),
     ]
     values = ["pk", "name", "customer__name", "title", "mobile", "phone", "email", "owner__name"]
+    exported = [
+        Out(_("Name"), "name"),
+        Out(_("Customer"), "customer__name"),
+        Out(_("Job title"), "title"),
+        Out(_("Phone"), "phone"),
+        Out(_("Mobile"), "mobile"),
+        Out(_("E-mail"), "email"),
+        Out(_("Person in charge"), "owner__name"),
+    ]
+    exported_besides = [
+        Out(_("Description"), "description"),
+        Out(_("Department"), "department__names", localized_names),
+        Out(_("Created"), "created_at"),
+        Out(_("Changed"), "updated_at"),
+    ]
     filters = ["owner", "department"]
     tabs = [Tab(_("All"), {}), Tab(_("Mine"), {"owner": "me"})]
 

@@ -3,6 +3,7 @@
 from contextlib import suppress
 
 from crm import files
+from crm.exports import ExportRun
 from crm.schedule import daily, every
 from crm.verbs import Gone
 from notices import delivery
@@ -26,6 +27,7 @@ def gather():
 def sweep_files():
     """This will delete stored files that no record has any more."""
     named = set(File.objects.values_list("key", flat=True)) | Recycled.objects.file_keys()
+    named |= set(ExportRun.objects.values_list("key", flat=True))
     # And once more: what was restored in between was in neither place when that was read.
     files.sweep(named | set(File.objects.values_list("key", flat=True)))
 

@@ -12,13 +12,20 @@ from django.utils.translation import ngettext
 
 from approvals.models import Task
 from crm import shown
+from crm.exports import Out
 from crm.moments import organisation_today
+from crm.names import localized_names
 from crm.pages import Column, Figure, Listing, Tab
 from opportunities.lifecycle import CLOSED, State
 from opportunities.models import CLOSED_FROM, FORECAST, Opportunity
 from opportunities.picklists import Stage
 
 QUIET = timedelta(days=14)  # without a follow-up for longer, an open opportunity is neglected
+
+
+def waited_for(pks):
+    """This will give {opportunity: the name of whom it waits for} of some opportunities."""
+    return dict(Task.objects.open_about(Opportunity, pks).values_list("about_id", "holder__name"))
 
 
 class OpportunityList(Listing):
@@ -51,6 +58,32 @@ class OpportunityList(Listing):
         Tab(_("Mine"), {"owner": "me"}),
         Tab(_("Shared with me"), {"shared": "yes"}),
         Tab(_("All"), {}),
+    ]
+    exported = [
+        Out(_("Opportunity name"), "name"),
+        Out(_("Customer"), "customer__name"),
+        Out(_("Stage"), "stage__names", localized_names),
+        Out(_("Amount"), "amount"),
+        Out(_("Expected close"), "expected_close_on"),
+        Out(_("Waiting for"), None, batch=lambda listing, pks: waited_for(pks)),
+        Out(_("Person in charge"), "owner__name"),
+        Out(_("Last follow-up"), "last_follow_up_at"),
+    ]
+    exported_besides = [
+        Out(_("Number"), "number"),
+        Out(_("Reference"), "reference"),
+        Out(_("State"), "state", lambda state: str(State(state).label)),
+        Out(_("Business type"), "business_type__names", localized_names),
+        Out(_("Source"), "source__names", localized_names),
+        Out(_("Currency"), "currency"),
+        Out(_("Probability"), "probability"),
+        Out(_("Closed on"), "closed_on"),
+        Out(_("Department"), "department__names", localized_names),
+        Out(_("Next follow-up"), "next_follow_up_at"),
+        Out(_("Approved amount"), "approved_amount"),
+        Out(_("Description"), "description"),
+        Out(_("Created"), "created_at"),
+        Out(_("Changed"), "updated_at"),
     ]
     sums = {"amount": Sum("base_cents"), "forecast": Sum(FORECAST)}
 

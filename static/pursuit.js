@@ -180,6 +180,7 @@
       press.preventDefault();
       dialog.close();
     });
+    form.addEventListener("submit", () => form.method === "get" && setTimeout(() => dialog.close()));  // it brings a file
     enhance(dialog);
     dialog.showModal();
   });

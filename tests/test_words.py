@@ -53,6 +53,8 @@ NOT_WALKED = {
     "account_logout",
     "account_reset_password_from_key",  # needs the link of a mail
     "account_reset_password_from_key_done",
+    "export",  # needs the worker
+    "export_file",
     "handover_summary",  # needs the worker
     "import_check",  # these need a file and the worker
     "import_match",

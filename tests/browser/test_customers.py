@@ -112,3 +112,17 @@ def test_the_pages_are_sound_and_do_not_scroll_sideways(page, width):
         page.goto(address)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, address
         sound(page)
+
+
+def test_a_list_is_taken_out_as_a_file(page):
+    make.customer(Customer.owner.field.related_model.objects.get(username="rep"), name="Qinghe Water Group")
+    page.goto("/customers/?q=qinghe")
+    page.get_by_role("link", name="Export").click()
+    expect(page.get_by_role("heading", name="Export: Customers")).to_be_visible()
+    page.get_by_label("CSV").check()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Export").click()
+    assert download.value.suggested_filename.startswith("Customers ")
+    assert "Qinghe Water Group" in download.value.path().read_text(encoding="utf-8-sig")
+    page.get_by_role("link", name="Contacts").first.click()  # the question is gone
+    expect(page.get_by_role("heading", name="Contacts", exact=True)).to_be_visible()

@@ -42,12 +42,13 @@ EXPLAINED = {
     "copy": "Copy",
     "delete": "Delete",
     "import": "Import",
+    "export": "Export",
     "import_past": "Past opportunities",
     "announce": "New announcement",
     "keep_documents": "New document",
     "administer": "People and departments",
 }
-NOT_YET = {"export", "freeze_month"}  # verbs that have no page
+NOT_YET = {"freeze_month"}  # verbs that have no page
 
 
 def page_of(client, area):

@@ -1,0 +1,252 @@
+"""
+What leaves a list as a file: all rows that match, or one page, as a workbook or as CSV.
+
+A list says in `exported` what of a record goes out: first its own columns, in their order, then all else that its
+reader may know. Cells are typed: a number is a number, a day a day; a text that begins like a formula stays a text.
+Few rows are given out at once. A large workbook is made by the worker, and lies until its owner fetches it.
+"""
+
+import csv
+from collections import namedtuple
+from datetime import datetime, timedelta
+from itertools import islice
+from tempfile import TemporaryFile
+from types import SimpleNamespace
+
+from django.conf import settings
+from django.core.files import File
+from django.core.files.storage import storages
+from django.db import models, transaction
+from django.http import FileResponse, QueryDict, StreamingHttpResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.http import content_disposition_header
+from django.utils.module_loading import import_string
+from django.utils.translation import gettext_lazy as _
+from openpyxl import Workbook
+from openpyxl.cell import WriteOnlyCell
+from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
+
+from crm import files
+from crm.jobs import Job
+from crm.models import Audit
+from crm.permissions import allows
+from crm.sheets import is_like_a_formula
+from crm.verbs import NotAllowed
+
+EXCEL = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+FORMATS = {"xlsx": _("Excel"), "csv": _("CSV")}
+CHUNK = 1_000  # rows read at a time
+EXCEL_HOLDS = 32_767  # characters in a cell
+KEPT = timedelta(days=7)
+
+# One column of a file: its heading; where the value is read, as in `values_list`; what is written of the value. With
+# `batch`, a function of the list and the keys of some rows, the value is what that gives for the key of the row.
+Out = namedtuple("Out", ["head", "path", "shown", "batch"], defaults=[None, None])
+
+
+class Export:
+    """What of a list goes into a file, as its reader asked: `fields` "list" or "all", `rows` "all" or "page"."""
+
+    def __init__(self, listing, *, fields="list", rows="all"):
+        self.listing = listing
+        self.outs = [*listing.exported, *(listing.exported_besides if fields == "all" else [])]
+        self.only_page = rows == "page"
+
+    @property
+    def found(self):
+        """This will give the rows, in the order of the list; the same that its count counts."""
+        listing = self.listing
+        found = listing.model.objects.visible_to(listing.user).search(listing.text).filter(listing.conditions.q())
+        if self.only_page:
+            found = found.filter(pk__in=listing.pks)
+        sign = "-" if listing.sort.startswith("-") else ""
+        return found.order_by(f"{sign}{listing.sorts[listing.sort.removeprefix('-')]}", f"{sign}pk")
+
+    def count(self, most=None):
+        rows = self.found.order_by()
+        return (rows if most is None else rows[: most + 1]).count()
+
+    def heads(self):
+        return [str(out.head) for out in self.outs]
+
+    def lines(self):
+        """This will give each row as a list of typed values: text, number, date, datetime without zone, or None."""
+        paths = [out.path or "pk" for out in self.outs]
+        values = self.found.values_list("pk", *paths).iterator(chunk_size=CHUNK)
+        while chunk := list(islice(values, CHUNK)):
+            keys = [row[0] for row in chunk]
+            ways = []
+            for out in self.outs:
+                given = out.batch(self.listing, keys) if out.batch else None
+                ways.append(given.get if given is not None else out.shown or typed)
+            for _pk, *row in chunk:
+                yield [way(value) for way, value in zip(ways, row, strict=True)]
+
+
+def typed(value):
+    """This will give a value as a cell holds it: a moment in the reader's time, without its zone."""
+    return timezone.make_naive(value) if isinstance(value, datetime) else value
+
+
+# ── The two kinds of file ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def workbook(export, title, *, each=None):
+    """This will give a temporary file with a workbook of the rows; `each` is called after each CHUNK with how many."""
+    book = Workbook(write_only=True)
+    sheet = book.create_sheet(title[:31])
+
+    def cell(value):
+        if not isinstance(value, str):
+            return value
+        value = ILLEGAL_CHARACTERS_RE.sub("", value)[:EXCEL_HOLDS]
+        if not value.startswith("="):
+            return value or None
+        made = WriteOnlyCell(sheet, value)
+        made.data_type = "s"  # or it would be a formula
+        return made
+
+    sheet.append([cell(head) for head in export.heads()])
+    count = 0
+    for count, line in enumerate(export.lines(), start=1):
+        sheet.append([cell(value) for value in line])
+        if each and count % CHUNK == 0:
+            each(count)
+    file = TemporaryFile()  # noqa: SIM115  whoever asked closes it
+    book.save(file)
+    file.seek(0)
+    return file, count
+
+
+class _Line:
+    """What csv writes to: it gives back what was written."""
+
+    def write(self, text):
+        return text
+
+
+def comma_separated(export):
+    """
+    This will give the rows as CSV, piece by piece, in UTF-8 with a mark by which Excel knows it. An apostrophe keeps a
+    text that begins like a formula a text; who reads such a file here takes it away again: see crm.sheets.
+    """
+    write = csv.writer(_Line()).writerow
+
+    def cell(value):
+        if isinstance(value, str):
+            return f"'{value}" if is_like_a_formula(value) else value
+        return value.strftime("%Y-%m-%d %H:%M") if isinstance(value, datetime) else value
+
+    yield "\ufeff" + write([cell(head) for head in export.heads()])
+    lines = export.lines()
+    while chunk := list(islice(lines, CHUNK)):
+        yield "".join(write([cell(value) for value in line]) for line in chunk)
+
+
+# ── Given out ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def answer(listing, form):
+    """This will give a list out as the file that `form` asks for: {"export", "fields", "rows"}. Raises NotAllowed."""
+    if not allows(listing.user, "export"):
+        raise NotAllowed()
+    export = Export(listing, fields=form["fields"], rows=form["rows"])
+    name = file_name(listing, form["export"])
+    if form["export"] == "csv":
+        note(listing, form, export.count())
+        response = StreamingHttpResponse(comma_separated(export), content_type="text/csv; charset=utf-8")
+        response.headers["Content-Disposition"] = content_disposition_header(True, name)
+        return response
+    file, count = workbook(export, str(listing.heading))
+    note(listing, form, count)
+    return FileResponse(file, as_attachment=True, filename=name, content_type=EXCEL)
+
+
+def file_name(listing, end):
+    return f"{listing.heading} {timezone.localdate():%Y-%m-%d}.{end}"
+
+
+def note(listing, form, rows):
+    """This will write down who took what out of which list, and how many rows."""
+    query = listing.asked(export=None, fields=None, rows=None, page=None).urlencode()
+    told = {"list": listing.name, "query": query, "format": form["export"], "fields": form["fields"], "rows": rows}
+    Audit.note("exported", by=listing.user, **told)
+
+
+class ExportRunQuerySet(models.QuerySet):
+    def visible_to(self, user):
+        """A file that the worker made belongs to whoever asked for it."""
+        return self.filter(owner=user)
+
+
+class ExportRun(models.Model):
+    """A large workbook that the worker makes of a list, with the rights that its owner has then."""
+
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="exports")
+    listing = models.CharField(max_length=100)  # the class of the list, as Python imports it
+    query = models.TextField(blank=True)
+    name = models.CharField(max_length=200)  # of the file
+    rows = models.PositiveIntegerField(null=True)
+    key = models.CharField(max_length=100, blank=True)  # where the file lies, once it is made
+    job = models.ForeignKey(Job, models.SET_NULL, null=True, related_name="+")
+    at = models.DateTimeField(default=timezone.now)
+
+    objects = ExportRunQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["owner", "-id"], name="export_run_owner")]
+
+    def __str__(self):
+        return self.name
+
+    def get_absolute_url(self):
+        return reverse("export", args=[self.pk])
+
+    @property
+    def is_busy(self):
+        return self.job is not None and not self.job.ended
+
+    @classmethod
+    @transaction.atomic
+    def start(cls, listing, *, by):
+        """This will ask the worker for a workbook of the list as it was asked for. Raises NotAllowed."""
+        if not allows(by, "export"):
+            raise NotAllowed()
+        kind = type(listing)
+        run = cls.objects.create(
+            owner=by,
+            listing=f"{kind.__module__}.{kind.__qualname__}",
+            query=listing.asked(page=None).urlencode(),
+            name=file_name(listing, "xlsx"),
+        )
+        run.job = Job.enqueue("export", by=by, run=run.pk)
+        run.save(update_fields=["job"])
+        return run
+
+    def make(self, job):
+        """This will make the file; `job` tells how far it is, and may be stopped. Raises NotAllowed."""
+        if not allows(job.owner, "export"):
+            raise NotAllowed()
+        listing = import_string(self.listing)(SimpleNamespace(user=job.owner, GET=QueryDict(self.query)))
+        form = {"export": "xlsx", "fields": listing.request.GET.get("fields", "list"), "rows": "all"}
+        export = Export(listing, fields=form["fields"])
+        whole = export.count()
+
+        def each(count):
+            job.progress(count, of=whole)
+            job.checkpoint()
+
+        file, self.rows = workbook(export, str(listing.heading), each=each)
+        with file:
+            self.key = storages["files"].save(f"export-{self.pk}", File(file))
+        self.save(update_fields=["rows", "key"])
+        note(listing, form, self.rows)
+
+    @classmethod
+    def tidy(cls, before):
+        """This will delete the files that were made before that moment."""
+        old = list(cls.objects.filter(at__lt=before))
+        files.drop([run.key for run in old if run.key])
+        cls.objects.filter(pk__in=[run.pk for run in old]).delete()

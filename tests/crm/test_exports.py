@@ -1,0 +1,289 @@
+"""A list goes out as a file: what its reader sees, in its order, in typed cells; and it comes in again unchanged."""
+
+import csv
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from io import BytesIO, StringIO
+
+import openpyxl
+import pytest
+import time_machine
+from django.utils import timezone
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crm import exports, work
+from crm.exports import ExportRun
+from crm.jobs import Job, run_waiting
+from crm.models import Audit
+from crm.sheets import FORMULA, bare, is_like_a_formula
+from customers.models import Customer
+from notices.work import sweep_files
+from opportunities.models import Opportunity
+from tests import factories as make
+from tests.asserting import unchanged
+from tests.importing import checked, signed_in
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+HOSTILE = ["=1+1", "+86 311 8601", "-5", "@SUM(A1)", "\tx", "'=quoted", 'a,b;"c"', "line\nline", "王俊", "0012", "1E5"]
+
+
+@pytest.fixture(autouse=True)
+def store(settings, tmp_path):
+    """This will give the files a folder of their own."""
+    kept = {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": tmp_path / "files"}}
+    settings.STORAGES = settings.STORAGES | {"files": kept}
+    settings.MEDIA_ROOT = tmp_path
+
+
+@pytest.fixture
+def rep():
+    return make.user("rep", name="Chen Yu", language="en", time_zone="Asia/Shanghai")
+
+
+def content(answer):
+    assert answer.status_code == 200, answer.status_code
+    return answer.getvalue()
+
+
+def excel(client, address):
+    """This will give the rows of an exported workbook, as its cells have them."""
+    sheet = openpyxl.load_workbook(BytesIO(content(client.get(address)))).active
+    return [list(row) for row in sheet.iter_rows(values_only=True)]
+
+
+def comma_separated(client, address):
+    text = content(client.get(address)).decode()
+    assert text.startswith("\ufeff")
+    return list(csv.reader(StringIO(text[1:], newline="")))
+
+
+# ── What goes out ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_list_goes_out_with_its_columns_in_its_order_and_numbers_and_days_are_such(rep):
+    customer = make.customer(rep, name="Qinghe Water Group")
+    late = make.opportunity(rep, name="Later", customer=customer, expected_close_on=date(2027, 3, 1), amount=None)
+    soon = make.opportunity(
+        rep, name="Sooner", state="reporting", customer=customer, expected_close_on=date(2027, 1, 1), amount=1560000.5
+    )
+    holder = soon.open_task.holder
+    when = datetime(2026, 11, 20, 9, 30, tzinfo=timezone.get_fixed_timezone(8 * 60))
+    make.follow_up(late, at=when)
+    assert excel(signed_in(rep), "/opportunities/?export=xlsx") == [
+        [
+            "Opportunity name", "Customer", "Stage", "Amount", "Expected close", "Waiting for", "Person in charge",
+            "Last follow-up",
+        ],
+        [
+            "Sooner", "Qinghe Water Group", "First contact", 1560000.5, datetime(2027, 1, 1), str(holder), "Chen Yu",
+            None,
+        ],
+        [
+            "Later", "Qinghe Water Group", "First contact", None, datetime(2027, 3, 1), None, "Chen Yu",
+            datetime(2026, 11, 20, 9, 30),
+        ],
+    ]  # fmt: skip
+    assert comma_separated(signed_in(rep), "/opportunities/?export=csv&q=sooner")[1:] == [
+        ["Sooner", "Qinghe Water Group", "First contact", "1560000.50", "2027-01-01", str(holder), "Chen Yu", ""]
+    ]
+
+
+def test_all_fields_go_out_where_they_are_asked_for_in_the_readers_language(rep):
+    one = make.opportunity(rep, state="active", reference="X-1", description="Two\nlines")
+    client = signed_in(rep)
+    [heads, row] = excel(client, "/opportunities/?export=xlsx&fields=all")
+    found = dict(zip(heads, row, strict=True))
+    assert (found["Number"], found["State"], found["Approved amount"]) == (one.number, "Active", 100000)
+    assert (found["Reference"], found["Description"], found["Currency"]) == ("X-1", "Two\nlines", "CNY")
+    type(rep).objects.update(language="zh-hans")
+    heads, row = comma_separated(client, "/opportunities/?export=csv&fields=all")
+    assert dict(zip(heads, row, strict=True))["状态"] == "跟进中"
+
+
+def test_what_goes_out_is_what_its_reader_sees_and_the_list_counts(rep):
+    stranger = make.user(at="jinan")
+    for owner in (rep, stranger):
+        make.opportunity(owner, state="active", name=f"Of {owner}")
+        make.opportunity(owner, name=f"Draft of {owner}")
+        make.contact(make.customer(owner, name=f"Customer of {owner}"), name=f"Contact of {owner}")
+    shared = make.opportunity(stranger, state="active", name="Shared")
+    shared.share(by=stranger, people=[rep])
+    for person in (rep, stranger, make.user(None, "gm", at="hebei"), make.user(None, "support", at="jinan")):
+        client = signed_in(person)
+        for address in (
+            "/opportunities/",
+            "/opportunities/?state=draft",
+            "/customers/",
+            "/contacts/",
+            "/contacts/?q=of",
+        ):
+            sign = "&" if "?" in address else "?"
+            rows = comma_separated(client, f"{address}{sign}export=csv")[1:]
+            listing = client.get(f"{address}{sign}totals=1").context["listing"]
+            assert len(rows) == listing.totals["count"]
+            assert [row[0] for row in rows] == [row["name"] for row in listing.rows]
+            assert rows == comma_separated(client, f"{address}{sign}export=csv&rows=page")[1:]
+
+
+def test_one_page_goes_out_alone(rep):
+    for number in range(53):
+        make.customer(rep, name=f"Customer {number:02}")
+    client = signed_in(rep)
+    assert len(comma_separated(client, "/customers/?export=csv")) == 54
+    rows = comma_separated(client, "/customers/?export=csv&rows=page&page=2")
+    assert [row[0] for row in rows[1:]] == ["Customer 50", "Customer 51", "Customer 52"]
+
+
+def test_a_text_that_begins_like_a_formula_stays_a_text(rep):
+    for text in HOSTILE:
+        customer = Customer(name=f"{text} ", phone="", description=text)
+        Customer.create_all([customer], by=rep)
+    Customer.objects.update(name=exports.models.F("description"))
+    client = signed_in(rep)
+    book = openpyxl.load_workbook(BytesIO(content(client.get("/customers/?export=xlsx"))))
+    cells = [row[0] for row in book.active.iter_rows(min_row=2)]
+    assert sorted(cell.value for cell in cells) == sorted(HOSTILE)
+    assert {cell.data_type for cell in cells} == {"s"}
+    texts = [row[0] for row in comma_separated(client, "/customers/?export=csv")[1:]]
+    assert [text for text in texts if text.startswith(FORMULA)] == []
+    assert len(texts) == len(HOSTILE)
+
+
+@pytest.mark.parametrize("kind", ["xlsx", "csv"])
+def test_what_went_out_comes_in_again_and_changes_nothing(rep, kind):
+    for text in HOSTILE:
+        name = " ".join(text.split())
+        customer = make.customer(rep, name=name or "x", phone="+86 311 8601 2210", description=text)
+        make.opportunity(rep, name=f"{name} 项目", customer=customer, amount=Decimal("1560000.50"))
+    client = signed_in(rep)
+    for records in ("customers", "opportunities"):
+        file = content(client.get(f"/{records}/?export={kind}&fields=all"))
+        run = checked(client, records, file, name=f"out.{kind}")
+        assert (run.new, run.there, run.refused) == (0, len(HOSTILE), 0), list(run.cells.values())
+
+
+# ── How it is asked for ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_button_asks_what_goes_out_and_keeps_what_the_list_was_asked(rep):
+    make.customer(rep, name="Qinghe Water Group")
+    client = signed_in(rep)
+    page = client.get("/customers/?q=qinghe&sort=-name").content.decode()
+    assert 'href="/customers/export/?q=qinghe&amp;sort=-name"' in page
+    page = client.get("/customers/export/?q=qinghe&sort=-name").content.decode()
+    for kept in ('name="q" value="qinghe"', 'name="sort" value="-name"', 'action="/customers/"'):
+        assert kept in page
+    assert "Export: Customers" in page
+    for wrong in ("export=exe", "export=xlsx&fields=secret", "export=csv&rows=none", "export="):
+        answer = client.get(f"/customers/?{wrong}")
+        assert answer.status_code == 200
+        assert "Export: Customers" in answer.content.decode()
+    assert not Audit.objects.filter(kind="exported").exists()
+
+
+def test_whoever_took_what_out_is_written_down(rep):
+    make.customer(rep)
+    signed_in(rep).get("/customers/?export=csv&fields=all&q=customer").getvalue()
+    noted = Audit.objects.get(kind="exported")
+    assert (noted.by, noted.data) == (
+        rep,
+        {"list": "customers", "query": "q=customer", "format": "csv", "fields": "all", "rows": 1},
+    )
+
+
+def test_without_a_department_nothing_goes_out(rep):
+    make.customer(rep)
+    type(rep).objects.update(department=None)
+    client = signed_in(type(rep).objects.get(pk=rep.pk))
+    assert "/customers/export/" not in client.get("/customers/").content.decode()
+    for address in ("/customers/?export=csv", "/customers/?export=xlsx", "/customers/export/"):
+        assert client.get(address).status_code == 403
+    assert not Audit.objects.filter(kind="exported").exists()
+    assert signed_in(rep).post("/customers/").status_code == 405
+
+
+# ── Large ones ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def large(settings, rep):
+    """This will make more than two rows a large file."""
+    settings.EXPORT_AT_ONCE = 2
+    for number in range(3):
+        make.customer(rep, name=f"Customer {number}")
+    return "/customers/?export=xlsx&fields=all&q=customer"
+
+
+def test_a_large_workbook_is_made_by_the_worker_and_fetched_by_its_owner_alone(rep, large):
+    client = signed_in(rep)
+    with unchanged():
+        page = client.get(large).content.decode()
+    assert "It has more than 2 rows." in page
+    address = client.post(large).url
+    run = ExportRun.objects.get()
+    assert address == f"/exports/{run.pk}/"
+    assert "waiting for its turn" in client.get(address).content.decode()
+    assert client.get(f"{address}file/").status_code == 404
+    run_waiting()
+    assert "Rows in the file: 3." in client.get(address).content.decode()
+    rows = excel(client, f"{address}file/")
+    assert [row[0] for row in rows] == ["Customer name", "Customer 0", "Customer 1", "Customer 2"]
+    assert "Tax id" in rows[0]
+    noted = Audit.objects.get(kind="exported")
+    assert (noted.by, noted.data["rows"], noted.data["query"]) == (rep, 3, "q=customer")
+
+    for person in (make.user(), make.user(None, "administrator", at="head-office")):
+        other = signed_in(person)
+        assert [other.get(one).status_code for one in (address, f"{address}file/")] == [404, 404]
+
+
+def test_csv_and_one_page_come_at_once_however_many_there_are(rep, large):
+    client = signed_in(rep)
+    assert len(comma_separated(client, large.replace("xlsx", "csv"))) == 4
+    assert len(excel(client, f"{large}&rows=page")) == 4
+    assert not ExportRun.objects.exists()
+
+
+def test_it_is_made_with_the_rights_that_its_owner_has_then(rep, large):
+    client = signed_in(rep)
+    client.post(large)
+    type(rep).objects.update(department=None)
+    run_waiting()
+    run, job = ExportRun.objects.get(), Job.objects.get()
+    assert (run.key, str(job.state), Audit.objects.filter(kind="exported").exists()) == ("", "failed", False)
+    assert "The file could not be made." in client.get(run.get_absolute_url()).content.decode()
+
+
+def test_it_lies_for_seven_days_and_the_sweep_leaves_it_alone(rep, large):
+    client = signed_in(rep)
+    address = client.post(large).url
+    run_waiting()
+    began = timezone.now()
+    with time_machine.travel(began + timedelta(days=6, hours=23), tick=False):
+        sweep_files()
+        work.tidy()
+    assert content(client.get(f"{address}file/"))
+    with time_machine.travel(began + timedelta(days=7, minutes=1), tick=False):
+        work.tidy()
+    assert client.get(address).status_code == 404
+    assert exports.storages["files"].listdir("")[1] == []
+
+
+def test_a_page_of_rows_costs_a_query_for_each_thousand_and_not_for_each_row(rep, django_assert_max_num_queries):
+    stage = make.stage()
+    customer = make.customer(rep)
+    for number in range(40):
+        make.opportunity(rep, name=f"Opportunity {number}", customer=customer, stage=stage)
+    client = signed_in(rep)
+    with django_assert_max_num_queries(12):
+        assert len(comma_separated(client, "/opportunities/?export=csv&fields=all")) == 41
+    assert Opportunity.objects.count() == 40
+
+
+@given(st.text(alphabet="'=+-@\t\rab ", max_size=6))
+def test_the_apostrophe_is_put_on_and_taken_away(text):
+    written = f"'{text}" if is_like_a_formula(text) else text
+    assert not written.startswith(FORMULA)
+    assert bare(written) == text
