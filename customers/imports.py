@@ -1,12 +1,13 @@
-"""What may be imported of customers."""
+"""What may be imported of customers and of the people there."""
 
 from django.utils.translation import gettext_lazy as _
 
 from crm.models import User
 from crm.permissions import EVERYWHERE
-from crm.resources import Cell, Column, Few, Person, importable
-from customers.forms import CustomerForm
-from customers.models import Customer
+from crm.pinyin import sort_key
+from crm.resources import Cell, Column, Few, Person, Record, importable
+from customers.forms import ContactForm, CustomerForm
+from customers.models import Contact, Customer
 from notices.imports import Telling
 
 
@@ -73,3 +74,55 @@ class CustomerImport(Telling):
     def write(self, customers):
         Customer.create_all(customers, by=self.user)
         self.charge(customers)
+
+
+@importable
+class ContactImport(Telling):
+    """Contacts, each as the form would take it; the same if name and customer are."""
+
+    key = "contacts"
+    label = _("Contacts")
+    hint = _("Each row becomes a contact of its customer. One of that name at the same customer is left as it is.")
+    url_name = "contacts"
+    aliases = {
+        "name": "contact, contact name, full name, person, 姓名, 联系人, 联系人姓名",
+        "customer": "account, account name, company, customer name, organisation, organization, "
+        "客户, 客户名称, 公司, 单位",
+        "title": "position, role, 职务, 职位",
+        "mobile": "mobile phone, cell, cell phone, 手机, 手机号",
+        "phone": "telephone, office phone, 电话, 办公电话",
+        "email": "mail, e-mail address, email address, 邮箱, 电子邮件",
+        "description": "note, notes, remark, remarks, comment, 备注, 说明",
+    }
+
+    class Meta:
+        model = Contact
+        fields = ()
+
+    def columns(self):
+        fields = ContactForm(user=self.user).fields
+        customers = Record(Customer.objects.permitted(self.user, "add_contact"), "name", required=True)
+        return [
+            self.column(fields, "name", required=True),
+            self.column(fields, "customer", customers, required=True),
+            *(self.column(fields, name) for name in ("title", "mobile", "phone", "email", "description")),
+        ]
+
+    @staticmethod
+    def column(fields, name, widget=None, **kwargs):
+        """This will give the column of a field of the form."""
+        widget = widget or Cell(fields[name], Contact._meta.get_field(name))
+        return Column(name, fields[name].label, widget, **kwargs)
+
+    def identity(self, contact):
+        return contact.name, contact.customer_id
+
+    def there(self, contacts):
+        names = {contact.name for contact in contacts}
+        keys = {sort_key(name) for name in names}  # which have an index
+        visible = Contact.objects.visible_to(self.user).filter(name_key__in=keys, name__in=names)
+        return set(visible.values_list("name", "customer_id"))
+
+    def write(self, contacts):
+        Contact.create_all(contacts, by=self.user)
+        self.charge(contacts)

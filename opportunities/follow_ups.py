@@ -9,10 +9,10 @@ from django.utils.translation import ngettext_lazy
 
 from crm import permissions
 from crm.querysets import Guarded
-from crm.verbs import NotAllowed, Refused, acting, locked, whole
+from crm.verbs import Gone, NotAllowed, Refused, acting, locked, whole
 from customers.models import Contact, Customer
 from notices.files import Filed
-from notices.history import Recorded, describe
+from notices.history import Event, Recorded, describe
 from notices.recycle import Recycled
 from opportunities.picklists import FollowUpKind
 
@@ -171,6 +171,39 @@ class FollowUp(Filed, Recorded):
         about.note(kind, by=by, follow_up=self.pk, type=describe(self.kind))
         self._plan_next(by, next_at, next_content)
         self._touch()
+
+    @classmethod
+    @whole()
+    def add_all(cls, follow_ups, *, by):
+        """
+        This will add all of `follow_ups`, which are about opportunities, each as `add` does without a next one, or
+        none. Raises as that.
+        """
+        wanted = {follow_up.opportunity_id for follow_up in follow_ups}
+        opportunities = cls.opportunity.field.related_model.objects
+        found = {one.pk: one for one in opportunities.filter(pk__in=wanted).order_by("pk").select_for_update()}
+        if found.keys() != wanted:
+            raise Gone()
+        if opportunities.permitted(by, "add_follow_up").filter(pk__in=wanted).count() != len(wanted):
+            raise NotAllowed()
+        now = timezone.now()
+        for one in follow_ups:
+            one.owner = one.created_by = by
+            one.opportunity = found[one.opportunity_id]
+            one.customer_id = one.opportunity.customer_id
+            one._check_contact()
+            one.done_at = one.at if one.at <= now else None
+        cls.objects.bulk_create(follow_ups)
+        kinds = {True: "follow_up_planned", False: "follow_up_added"}
+        Event.objects.bulk_create(
+            one.opportunity.event(kinds[one.done_at is None], by=by, follow_up=one.pk, type=describe(one.kind))
+            for one in follow_ups
+        )
+        others = cls.objects.filter(opportunity=OuterRef("pk")).order_by().values("opportunity")
+        opportunities.model._base_manager.filter(pk__in=wanted).update(
+            last_follow_up_at=others.done().annotate(last=models.Max("at")).values("last"),
+            next_follow_up_at=others.planned().annotate(next=models.Min("at")).values("next"),
+        )
 
     @whole()
     def change(self, *, by, seen=None, next_at=None, next_content="", done=False, **values):

@@ -1,6 +1,11 @@
-"""What may be imported of opportunities: new ones as drafts, past ones as they stand."""
+"""What may be imported of opportunities: new ones as drafts, past ones as they stand, and their follow-ups."""
+
+import re
+from datetime import datetime, time
 
 from django import forms
+from django.core.exceptions import ValidationError
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from crm.fields import DayField
@@ -9,11 +14,15 @@ from crm.resources import Cell, Column, Few, Person, Record, importable
 from customers.models import Customer
 from notices.imports import Telling
 from opportunities.entry import Past, chargeable
+from opportunities.follow_up_forms import FollowUpForm
+from opportunities.follow_ups import FollowUp
 from opportunities.forms import OpportunityForm
 from opportunities.lifecycle import State
 from opportunities.models import Opportunity
-from opportunities.picklists import LostReason, Stage
+from opportunities.picklists import FollowUpKind, LostReason, Stage
 from opportunities.signings import Signing
+
+SECONDS = re.compile(r"(\d:\d\d):\d\d(?:\.\d+)?$")  # which spreadsheets write, and a form does not take
 
 
 class _Opportunities(Telling):
@@ -191,3 +200,68 @@ class PastImport(_Opportunities):
 
     def preview(self, past):
         return {str(_("State")): str(State(past.state).label)}
+
+
+class At(Cell):
+    """A moment as the form takes it; and a day alone, as spreadsheets have them, which stands for its morning."""
+
+    MORNING = time(9)
+
+    def read(self, text):
+        try:
+            day = DayField(required=False).clean(text)
+        except ValidationError:
+            return super().read(SECONDS.sub(r"\1", text))
+        return timezone.make_aware(datetime.combine(day, self.MORNING)) if day else super().read(text)
+
+
+@importable
+class FollowUpImport(Telling):
+    """Follow-up records of opportunities; the same if opportunity, moment and content are."""
+
+    key = "follow_ups"
+    label = _("Follow-up records")
+    hint = _("Each row becomes a follow-up record of its opportunity: done, or planned where its moment lies ahead.")
+    url_name = "opportunities"
+    aliases = {
+        "opportunity": "opportunity name, opportunity number, deal, number, 商机, 商机名称, 商机编号, 编号, 项目名称",
+        "kind": "follow-up type, activity type, 跟进方式, 跟进类型, 类型",
+        "content": "notes, note, summary, description, 内容, 跟进内容, 备注",
+        "at": "date, time, activity date, follow-up date, 时间, 日期, 跟进时间, 跟进日期",
+    }
+
+    class Meta:
+        model = FollowUp
+        fields = ()
+
+    def columns(self):
+        fields = FollowUpForm.base_fields
+        mine = Opportunity.objects.permitted(self.user, "add_follow_up")
+        kind = fields["kind"].label or FollowUp._meta.get_field("kind").verbose_name
+        self.usual = FollowUpKind.to_begin_with(None)
+        return [
+            Column("opportunity", _("Opportunity"), Record(mine, "number", "name", required=True), required=True),
+            Column("at", fields["at"].label, At(fields["at"]), required=True),
+            Column(
+                "content",
+                fields["content"].label,
+                Cell(fields["content"], FollowUp._meta.get_field("content")),
+                required=True,
+            ),
+            Column("kind", kind, Few.of_picklist(FollowUpKind.objects.filter(active=True))),
+        ]
+
+    def build(self, values):
+        return FollowUp(**values | {"kind": values.get("kind") or self.usual, "owner": self.user})
+
+    def identity(self, follow_up):
+        return follow_up.opportunity_id, follow_up.at, follow_up.content
+
+    def there(self, follow_ups):
+        about = {follow_up.opportunity_id for follow_up in follow_ups}
+        moments = {follow_up.at for follow_up in follow_ups}
+        known = FollowUp.objects.filter(opportunity__in=about, at__in=moments)
+        return set(known.values_list("opportunity_id", "at", "content"))
+
+    def write(self, follow_ups):
+        FollowUp.add_all(follow_ups, by=self.user)

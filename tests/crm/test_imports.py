@@ -466,7 +466,7 @@ def test_an_import_is_there_for_nobody_but_its_owner(client, rep):
 
 def test_a_kind_is_offered_to_those_who_may_and_refused_to_others(client):
     offered = {value for value, _label in client.get("/imports/").context["form"].fields["kind"].choices}
-    assert offered == {"customers", "opportunities"}
+    assert offered == {"customers", "contacts", "opportunities", "follow_ups"}
     assert upload(client, "users", "name\nA\n").context["form"].errors.keys() == {"kind"}
     assert upload(client, "past", "name\nA\n").context["form"].errors.keys() == {"kind"}
     assert not ImportRun.objects.exists()

@@ -7,8 +7,8 @@ from hypothesis.extra.django import TestCase
 
 from crm.resources import kinds
 from crm.verbs import NotAllowed
-from customers.forms import CustomerForm
-from customers.models import Customer
+from customers.forms import ContactForm, CustomerForm
+from customers.models import Contact, Customer
 from notices.history import Event
 from tests import factories as make
 from tests.importing import SHARED, checked, imported, needs_shared, refusals, signed_in
@@ -178,3 +178,56 @@ def test_real_customers_come_in_with_their_industry_misspelled_or_not():
     assert Customer.objects.get(name="Acme Corporation").industry.key == "technology"
     again = checked(client, "customers", content, SECTORS)
     assert (again.new, again.there) == (0, 85)
+
+
+# Contacts
+
+PEOPLE = """姓名,客户,职务,手机,邮箱
+Ms Ding Yan,One,Procurement director,138 0311 2233,ding@example.org
+Feng Kai,One,,,
+Feng Kai,Two,,not a number,
+,One,,,
+Somebody,Never was,,,
+"""
+
+
+@pytest.mark.django_db(transaction=True)
+def test_contacts_come_in_at_the_customers_that_one_may_add_to():
+    rep, stranger = make.user(), make.user(at="jinan")
+    one, two = make.customer(rep, name="One"), make.customer(rep, name="Two")
+    make.customer(stranger, name="Never was")
+    run = imported(signed_in(rep), "contacts", PEOPLE)
+    assert (run.new, run.there, run.refused) == (2, 0, 3)
+    assert [(row, column) for row, column, _value, _why in refusals(run)] == [(4, "手机"), (5, "姓名"), (6, "客户")]
+    ding, feng = Contact.objects.order_by("id")
+    assert (ding.name, ding.customer, ding.title, ding.mobile, ding.email, ding.owner) == (
+        "Ms Ding Yan", one, "Procurement director", "138 0311 2233", "ding@example.org", rep,
+    )  # fmt: skip
+    assert feng.customer == one
+    assert [event.kind for event in Event.objects.about(one)] == ["contact_added", "contact_added", "created"]
+    assert checked(signed_in(rep), "contacts", PEOPLE).there == 2
+    assert not two.contacts.exists()
+
+
+class TestSameRulesOfContacts(TestCase):
+    @settings(max_examples=40, deadline=None)
+    @given(
+        row=st.fixed_dictionaries(
+            {
+                "name": NAMES | st.just("") | st.just("x" * 101),
+                "customer": st.sampled_from(["One", "", "Other"]),
+                "title": st.text("ab ", max_size=4) | st.just("y" * 101),
+                "mobile": st.text("12+（）x-abc ", max_size=8),
+                "email": st.sampled_from(["", "a@example.org", "a@", "a b@example.org"]),
+            }
+        )
+    )
+    def test_a_row_is_refused_where_the_form_refuses_it(self, row):
+        rep = make.user()
+        make.customer(rep, name="One")
+        resource = kinds()["contacts"](rep)
+        resource.match({name: {"column": number} for number, name in enumerate(row)}, {})
+        [verdict] = resource.read([[2, *row.values()]])
+        form = ContactForm(row, user=rep)
+        assert form.is_valid() == (not verdict.faults), (form.errors, verdict.faults)
+        assert form.errors.keys() == {name for name, _text, _why in verdict.faults}

@@ -1,18 +1,24 @@
 """Follow-ups: planned or done, with the next one set in the same form; ticked off, changed, deleted by their person."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from threading import Barrier, Thread
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.django import TestCase
 
 from crm.verbs import Gone, NotAllowed, Refused, Stale
 from notices.history import Event
 from opportunities.models import FollowUp, FollowUpKind, Opportunity
 from tests import factories as make
 from tests.asserting import not_there, unchanged
+from tests.digest import nothing_changed
+from tests.importing import checked, imported, refusals, signed_in
 
 pytestmark = pytest.mark.django_db
 
@@ -542,3 +548,82 @@ def test_the_history_names_no_contact_to_those_who_see_the_opportunity_alone(cli
         assert "Called twice." in html
         assert "Ding Yan" not in html
         assert "Meng Jie" not in html
+
+
+# ── Many at once, from a file ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def told(follow_up):
+    """This will give everything about a follow-up but its key and moments of entry, with what its record keeps."""
+    follow_up.refresh_from_db()
+    skipped = {"id", "opportunity", "created_at"}
+    fields = {f.attname: getattr(follow_up, f.attname) for f in FollowUp._meta.fields if f.name not in skipped}
+    opportunity = follow_up.opportunity
+    opportunity.refresh_from_db()
+    events = [(event.kind, event.by_id, event.data.get("type")) for event in Event.objects.about(opportunity)]
+    return fields, events, opportunity.last_follow_up_at, opportunity.next_follow_up_at, opportunity.version
+
+
+class TestBulkTwin(TestCase):
+    @settings(max_examples=15, deadline=None)
+    @given(days=st.lists(st.tuples(st.integers(0, 1), st.integers(-30, 30)), min_size=1, max_size=6))
+    def test_adding_many_gives_what_adding_each_gives(self, days):
+        rep, now = make.user(), timezone.now()
+        kind = FollowUpKind.objects.get(key="visit")
+        customer = make.customer(rep)
+        sides = []
+        for _side in range(2):
+            about = [make.opportunity(rep, state="active", name=f"O{n}", customer=customer) for n in range(2)]
+            sides.append(
+                [
+                    FollowUp(
+                        opportunity=about[which], kind=kind, content=f"C{n}", at=now + timedelta(days=day, hours=1)
+                    )
+                    for n, (which, day) in enumerate(days)
+                ]
+            )
+        singles, many = sides
+        for single in singles:
+            single.add(by=rep)
+        FollowUp.add_all(many, by=rep)
+        assert [told(single) for single in singles] == [told(one) for one in many]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_follow_ups_come_in_from_a_file_once(rep, tmp_path, settings):
+    settings.MEDIA_ROOT = tmp_path
+    type(rep).objects.filter(pk=rep.pk).update(time_zone="Asia/Shanghai")
+    one = make.opportunity(rep, state="active", name="Dispatch hotline")
+    make.opportunity(make.user(at="jinan"), state="active", name="Somebody else's")
+    file = f"""商机,跟进时间,跟进内容,跟进方式
+Dispatch hotline,2026-10-01 16:20:00,Called about the timetable.,电话
+{one.number},2026年10月2日,Visited them.,visit
+{one.number},2099-01-02 10:00,Offer the pilot.,
+Somebody else's,2026-10-01,x,call
+Dispatch hotline,soon,y,call
+Dispatch hotline,2026-10-01,,call
+Dispatch hotline,2026-10-01,z,smoke signal
+"""
+    run = imported(signed_in(rep), "follow_ups", file)
+    assert (run.new, run.there, run.refused) == (3, 0, 4)
+    assert [row for row, *_rest in refusals(run)] == [5, 6, 7, 8]
+    first, second, planned = FollowUp.objects.order_by("at")
+    zone = ZoneInfo("Asia/Shanghai")
+    assert (first.at, second.at) == (datetime(2026, 10, 1, 16, 20, tzinfo=zone), datetime(2026, 10, 2, 9, tzinfo=zone))
+    assert [entry.kind.key for entry in (first, second, planned)] == ["call", "visit", FollowUpKind.objects.first().key]
+    assert planned.done_at is None
+    one.refresh_from_db()
+    assert one.last_follow_up_at == second.at
+    assert checked(signed_in(rep), "follow_ups", file).there == 3
+    assert "Import Follow-up Records" in signed_in(rep).get("/opportunities/").content.decode()
+
+
+def test_many_are_added_where_one_may_or_none_at_all(rep):
+    mine, other = make.opportunity(rep), make.opportunity(make.user(at="jinan"), state="active")
+    kind = FollowUpKind.objects.get(key="visit")
+    many = [FollowUp(opportunity=one, kind=kind, content="x", at=timezone.now()) for one in (mine, other)]
+    with nothing_changed(), pytest.raises(NotAllowed):
+        FollowUp.add_all(many, by=rep)
+    gone = FollowUp(opportunity_id=10**9, kind=kind, content="x", at=timezone.now())
+    with nothing_changed(), pytest.raises(Gone):
+        FollowUp.add_all([gone], by=rep)
