@@ -16,7 +16,7 @@ from crm.permissions import require
 class ExportForm(forms.Form):
     """Which file, with which columns, of which rows."""
 
-    export = forms.ChoiceField(label=_("File"), choices=list(FORMATS.items()), widget=forms.RadioSelect, initial="xlsx")
+    export = forms.ChoiceField(label=_("File"), widget=forms.RadioSelect, initial="xlsx")
     fields = forms.ChoiceField(
         label=_("Columns"),
         choices=[("list", _("Those of the list")), ("all", _("All fields"))],
@@ -32,6 +32,11 @@ class ExportForm(forms.Form):
         initial="all",
     )
 
+    def __init__(self, listing, data=None):
+        super().__init__(data)
+        self.fields["export"].choices = [(end, FORMATS[end]) for end in listing.formats]
+        self.fields["export"].starred = False  # something is always chosen
+
     def clean(self):
         given = super().clean()
         return {"fields": given.get("fields") or "list", "rows": given.get("rows") or "all"} | {
@@ -41,7 +46,7 @@ class ExportForm(forms.Form):
 
 def give_out(listing):
     """This will answer a list that is asked for with `?export=`: with the file, or with how to have it made."""
-    form = ExportForm(listing.request.GET)
+    form = ExportForm(listing, listing.request.GET)
     if not form.is_valid():
         return choose(listing, form)
     require(listing.user, "export")
@@ -59,7 +64,7 @@ def give_out(listing):
 def choose(listing, form=None):
     """This will ask what of the list is to go out."""
     require(listing.user, "export")
-    form = form or ExportForm()
+    form = form or ExportForm(listing)
     context = {"listing": listing, "form": form, "kept": listing.asked(export=None, fields=None, rows=None)}
     return render(listing.request, "crm/exports/choose.html", context)
 

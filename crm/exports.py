@@ -35,7 +35,8 @@ from crm.sheets import is_like_a_formula
 from crm.verbs import NotAllowed
 
 EXCEL = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-FORMATS = {"xlsx": _("Excel"), "csv": _("CSV")}
+FORMATS = {"xlsx": _("Excel"), "csv": _("CSV"), "vcf": _("vCard")}
+STREAMED = {"csv": "text/csv; charset=utf-8", "vcf": "text/vcard; charset=utf-8"}
 CHUNK = 1_000  # rows read at a time
 EXCEL_HOLDS = 32_767  # characters in a cell
 KEPT = timedelta(days=7)
@@ -153,9 +154,10 @@ def answer(listing, form):
         raise NotAllowed()
     export = Export(listing, fields=form["fields"], rows=form["rows"])
     name = file_name(listing, form["export"])
-    if form["export"] == "csv":
+    if kind := STREAMED.get(form["export"]):
         note(listing, form, export.count())
-        response = StreamingHttpResponse(comma_separated(export), content_type="text/csv; charset=utf-8")
+        pieces = listing.cards(export.found) if form["export"] == "vcf" else comma_separated(export)
+        response = StreamingHttpResponse(pieces, content_type=kind)
         response.headers["Content-Disposition"] = content_disposition_header(True, name)
         return response
     file, count = workbook(export, str(listing.heading))

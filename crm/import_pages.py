@@ -37,9 +37,10 @@ class UploadForm(Form):
         label=_("File"),
         allow_empty_file=True,  # what is wrong with it is said by whoever reads it
         help_text=_(
-            "CSV, TSV or Excel, with a row of headings. Nothing is written before you have seen what will happen."
+            "CSV, TSV or Excel, with a row of headings; for contacts vCards too. Nothing is written before you have "
+            "seen what will happen."
         ),
-        widget=forms.FileInput({"accept": ".csv,.tsv,.txt,.xlsx,.xlsm,.xls"}),
+        widget=forms.FileInput({"accept": ".csv,.tsv,.txt,.xlsx,.xlsm,.xls,.vcf"}),
     )
 
     def __init__(self, *args, **kwargs):

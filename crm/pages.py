@@ -99,6 +99,7 @@ class Listing:
     filters = []
     tabs = []
     sums = {}  # {name: aggregate}, beside the count
+    formats = ["xlsx", "csv"]  # of crm.exports.FORMATS; with "vcf", `cards` gives rows as vCards, piece by piece
     exported = []  # crm.exports.Out of each column; and of what else may go out
     exported_besides = []
 

@@ -13,6 +13,7 @@ import codecs
 import csv
 import io
 import json
+import re
 import resource
 import sys
 from collections import Counter
@@ -31,6 +32,8 @@ NO_TABLES = (b"%PDF", b"\x89PNG", b"\xff\xd8\xff", b"{\\rtf", b"<")
 LOOKED_AT = 1 << 16  # bytes, or characters, that the guesses are made from
 FIRST_ROWS = 20  # among which the header stands
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet program takes for the beginning of one
+CARD = b"BEGIN:VCARD"
+CARD_HEADS = ["Name", "Customer", "Job title", "Mobile", "Phone", "E-mail", "Description"]
 SAMPLES = 3
 DISTINCT = 60  # different values of a column that are kept; a column with more is no list of choices
 
@@ -78,7 +81,12 @@ class Table:
             head = file.read(LOOKED_AT)
         if not head.strip():
             raise Problem("empty")
-        rows = self._of_workbook() if head.startswith(WORKBOOKS) else self._of_text(head)
+        if head.startswith(WORKBOOKS):
+            rows = self._of_workbook()
+        elif head.removeprefix(codecs.BOM_UTF8).lstrip()[: len(CARD)].upper() == CARD:
+            rows = self._of_cards(head)
+        else:
+            rows = self._of_text(head)
         numbered = (
             (number, row) for number, row in enumerate(rows, 1) if any(cell and not cell.isspace() for cell in row)
         )
@@ -154,6 +162,32 @@ class Table:
             except csv.Error as error:
                 raise Problem("broken") from error
 
+    def _of_cards(self, head):
+        """This will give the people of a file of vCards, one below the other, under headings of our own."""
+        from vobject import base  # which no other file needs
+
+        self.encoding = self._encoding(head)
+        yield CARD_HEADS
+        held = None
+        with open(self.path, encoding=self.encoding, newline="") as file:  # noqa: PTH123  as above
+            # Line by line: whole cards lose what follows a comma, which many programs do not escape. A line that is
+            # none is passed over, as programs do that read cards.
+            for text, number in base.getLogicalLines(file, allowQP=True):
+                try:
+                    line = base.textLineToContentLine(text, number)
+                except base.ParseError:
+                    continue
+                name = line.name.lower()
+                if name == "begin":
+                    held = {}
+                elif name == "end" and held is not None:
+                    yield person_of(held)
+                    held = None
+                elif held is not None:
+                    held.setdefault(name, []).append(line)
+        if held is not None:
+            raise Problem("broken")
+
     def _encoding(self, head):
         for mark, encoding in BYTE_ORDER_MARKS.items():
             if head.startswith(mark):
@@ -196,6 +230,30 @@ class Column:
 
     def found(self):
         return {"name": self.name, "filled": self.filled, "samples": self.samples, "values": self.values}
+
+
+def person_of(held):
+    """This will give a vCard, {name: its lines}, as a row under CARD_HEADS."""
+
+    def parts(name):
+        texts = re.split(r"(?<!\\);", held[name][0].value) if name in held else []
+        return [re.sub(r"\\(.)", lambda sign: "\n" if sign[1] in "nN" else sign[1], text).strip() for text in texts]
+
+    def whole(name):
+        return "; ".join(parts(name))
+
+    def kinds(telephone):
+        listed = ",".join([*telephone.params.get("TYPE", []), *telephone.singletonparams])
+        return {kind.strip().upper() for kind in listed.split(",")}
+
+    family, given, additional, prefix, *_rest = [*parts("n"), "", "", "", ""]
+    name = whole("fn") or " ".join(filter(None, [prefix, given, additional, family]))
+    company = next(iter(parts("org")), "")
+    numbers = [(one.value.removeprefix("tel:"), kinds(one)) for one in held.get("tel", [])]
+    numbers = [(number, types) for number, types in numbers if not types & {"FAX", "PAGER"}]
+    mobile = next((number for number, types in numbers if types & {"CELL", "IPHONE"}), "")
+    phone = next((number for number, types in numbers if number != mobile), "")
+    return [name, company, whole("title"), mobile, phone, whole("email"), whole("note")]
 
 
 def bare(cell):

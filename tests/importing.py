@@ -63,9 +63,9 @@ def checked(client, kind, content, known=(), name="file.csv", **answers):
     return run
 
 
-def imported(client, kind, content, known=(), **answers):
+def imported(client, kind, content, known=(), name="file.csv", **answers):
     """This will bring a file in, and give its import."""
-    run = checked(client, kind, content, known, **answers)
+    run = checked(client, kind, content, known, name, **answers)
     assert client.post(f"/imports/{run.pk}/run/").status_code == 302
     run_waiting()
     run.refresh_from_db()

@@ -11,7 +11,7 @@ from customers.forms import ContactForm, CustomerForm
 from customers.models import Contact, Customer
 from notices.history import Event
 from tests import factories as make
-from tests.importing import SHARED, checked, imported, needs_shared, refusals, signed_in
+from tests.importing import SHARED, begin, checked, imported, needs_shared, refusals, signed_in, upload
 
 NAMES = st.text("abc石河🚀 \t", min_size=1, max_size=12)
 
@@ -231,3 +231,88 @@ class TestSameRulesOfContacts(TestCase):
         form = ContactForm(row, user=rep)
         assert form.is_valid() == (not verdict.faults), (form.errors, verdict.faults)
         assert form.errors.keys() == {name for name, _text, _why in verdict.faults}
+
+
+# vCards
+
+CARDS = """BEGIN:VCARD
+VERSION:3.0
+N:Ding;Yan;;Ms;
+FN:Ms Ding Yan
+ORG:One;Purchasing
+TITLE:Procurement director
+TEL;TYPE=WORK,VOICE:+86 311 8601 2210
+TEL;TYPE=CELL:138 0311 2233
+TEL;TYPE=FAX:+86 311 8601 2211
+EMAIL;TYPE=INTERNET:ding@example.org
+NOTE:Decides\\, and pays.\\nCall after ten.
+END:VCARD
+BEGIN:VCARD
+VERSION:2.1
+N;CHARSET=UTF-8;ENCODING=QUOTED-PRINTABLE:=E7=8E=8B;=E4=BF=8A;;;
+FN;CHARSET=UTF-8;ENCODING=QUOTED-PRINTABLE:=E7=8E=8B=E4=BF=8A
+ORG:One
+TEL;CELL:13900000000
+END:VCARD
+BEGIN:VCARD
+VERSION:4.0
+FN:Feng Kai
+ORG:Two
+TEL;VALUE=uri;TYPE="voice,cell":tel:+86-139
+EMAIL:feng@example.org
+END:VCARD
+"""
+
+
+@pytest.mark.django_db(transaction=True)
+def test_people_come_in_from_vcards_of_every_version_and_go_out_as_such():
+    rep = make.user()
+    for name in ("One", "Two"):
+        make.customer(rep, name=name)
+    client = signed_in(rep)
+    run = imported(client, "contacts", CARDS, name="people.vcf")
+    assert (run.new, run.refused) == (3, 0), refusals(run)
+    ding, wang, feng = Contact.objects.order_by("id")
+    fields = ("name", "title", "phone", "mobile", "email", "description")
+    assert [getattr(ding, name) for name in fields] == [
+        "Ms Ding Yan", "Procurement director", "+86 311 8601 2210", "138 0311 2233", "ding@example.org",
+        "Decides, and pays.\nCall after ten.",
+    ]  # fmt: skip
+    assert (wang.name, wang.mobile) == ("王俊", "13900000000")
+    assert (feng.name, feng.customer.name, feng.mobile) == ("Feng Kai", "Two", "+86-139")
+
+    answer = client.get("/contacts/?export=vcf")
+    assert answer["Content-Type"] == "text/vcard; charset=utf-8"
+    out = answer.getvalue()
+    assert (out.count(b"BEGIN:VCARD"), out.count(b"VERSION:3.0")) == (3, 3)
+    assert (checked(client, "contacts", out, name="out.vcf").there) == 3
+    assert "Export: Customers" in client.get("/customers/?export=vcf").content.decode()  # no people, no cards
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("BEGIN:VCARD\nVERSION:3.0\nFN:Half", "it is damaged"),
+        ("BEGIN:VCARD\n" + "X" * 100_000, "it is damaged"),
+        ("BEGIN:VCARD\nEND:VCARD\n" * 3, "There is one row"),
+    ],
+)
+@pytest.mark.django_db(transaction=True)
+def test_what_is_half_a_vcard_is_refused_in_words(content, said):
+    answer = upload(signed_in(make.user()), "contacts", content, name="people.vcf")
+    assert said in str(answer.context["form"].errors)
+
+
+@needs_shared
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("program", ["GMAIL", "IPHONE", "MS_OUTLOOK"])
+def test_the_same_person_comes_in_from_each_program(program):
+    rep = make.user()
+    content = (SHARED / "vcards" / f"John_Doe_{program}.vcf").read_bytes()
+    client = signed_in(rep)
+    run = begin(client, "contacts", content, name="john.vcf")
+    said = {column["name"]: " ".join(column["samples"]) for column in run.columns}
+    assert said["Name"].replace(",", "") == "Mr. John Richter James Doe Sr."
+    assert (said["Customer"], said["Job title"]) == ("IBM", "Money Counter")
+    assert "555-1234" in said["Mobile"] + said["Phone"]
+    assert said["E-mail"].startswith("john.doe@ibm.c")
