@@ -31,7 +31,7 @@ from crm import files
 from crm.jobs import Job
 from crm.models import Audit
 from crm.permissions import allows
-from crm.sheets import is_like_a_formula
+from crm.sheets import FORMULA, is_like_a_formula
 from crm.verbs import NotAllowed
 
 EXCEL = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -40,6 +40,7 @@ STREAMED = {"csv": "text/csv; charset=utf-8", "vcf": "text/vcard; charset=utf-8"
 CHUNK = 1_000  # rows read at a time
 EXCEL_HOLDS = 32_767  # characters in a cell
 KEPT = timedelta(days=7)
+SUSPECT = {*FORMULA, "'"}  # first letters of what may be like a formula
 
 # One column of a file: its heading; where the value is read, as in `values_list`; what is written of the value. With
 # `batch`, a function of the list and the keys of some rows, the value is what that gives for the key of the row.
@@ -71,23 +72,25 @@ class Export:
     def heads(self):
         return [str(out.head) for out in self.outs]
 
-    def lines(self):
-        """This will give each row as a list of typed values: text, number, date, datetime without zone, or None."""
-        paths = [out.path or "pk" for out in self.outs]
-        values = self.found.values_list("pk", *paths).iterator(chunk_size=CHUNK)
+    def chunks(self):
+        """
+        This will give the rows, CHUNK at a time, as columns of typed values: text, number, date, datetime without zone,
+        or None. A column that needs nothing done is passed on as it was read.
+        """
+        values = self.found.values_list("pk", *(out.path or "pk" for out in self.outs)).iterator(chunk_size=CHUNK)
         while chunk := list(islice(values, CHUNK)):
-            keys = [row[0] for row in chunk]
-            ways = []
-            for out in self.outs:
-                given = out.batch(self.listing, keys) if out.batch else None
-                ways.append(given.get if given is not None else out.shown or typed)
-            for _pk, *row in chunk:
-                yield [way(value) for way, value in zip(ways, row, strict=True)]
+            keys, *columns = zip(*chunk, strict=True)
+            yield [self._typed(out, keys, column) for out, column in zip(self.outs, columns, strict=True)]
 
-
-def typed(value):
-    """This will give a value as a cell holds it: a moment in the reader's time, without its zone."""
-    return timezone.make_naive(value) if isinstance(value, datetime) else value
+    def _typed(self, out, keys, column):
+        if out.batch:
+            given = out.batch(self.listing, keys)
+            return [given.get(key) for key in keys]
+        if out.shown:
+            return [out.shown(value) for value in column]
+        if any(type(value) is datetime for value in column):
+            return [value and timezone.make_naive(value) for value in column]  # in the reader's time
+        return column
 
 
 # ── The two kinds of file ────────────────────────────────────────────────────────────────────────────────────────────
@@ -99,20 +102,20 @@ def workbook(export, title, *, each=None):
     sheet = book.create_sheet(title[:31])
 
     def cell(value):
-        if not isinstance(value, str):
-            return value
+        if type(value) is not str or (value.isprintable() and value[:1] != "=" and len(value) < EXCEL_HOLDS):
+            return None if value == "" else value
         value = ILLEGAL_CHARACTERS_RE.sub("", value)[:EXCEL_HOLDS]
-        if not value.startswith("="):
-            return value or None
         made = WriteOnlyCell(sheet, value)
-        made.data_type = "s"  # or it would be a formula
+        made.data_type = "s"  # or what begins like a formula would be one
         return made
 
     sheet.append([cell(head) for head in export.heads()])
     count = 0
-    for count, line in enumerate(export.lines(), start=1):
-        sheet.append([cell(value) for value in line])
-        if each and count % CHUNK == 0:
+    for columns in export.chunks():
+        for row in zip(*([cell(value) for value in column] for column in columns), strict=True):
+            sheet.append(row)
+            count += 1
+        if each:
             each(count)
     file = TemporaryFile()  # noqa: SIM115  whoever asked closes it
     book.save(file)
@@ -135,14 +138,14 @@ def comma_separated(export):
     write = csv.writer(_Line()).writerow
 
     def cell(value):
-        if isinstance(value, str):
-            return f"'{value}" if is_like_a_formula(value) else value
-        return value.strftime("%Y-%m-%d %H:%M") if isinstance(value, datetime) else value
+        if type(value) is str:
+            return f"'{value}" if value[:1] in SUSPECT and is_like_a_formula(value) else value
+        return value.strftime("%Y-%m-%d %H:%M") if type(value) is datetime else value
 
     yield "\ufeff" + write([cell(head) for head in export.heads()])
-    lines = export.lines()
-    while chunk := list(islice(lines, CHUNK)):
-        yield "".join(write([cell(value) for value in line]) for line in chunk)
+    for columns in export.chunks():
+        rows = zip(*([cell(value) for value in column] for column in columns), strict=True)
+        yield "".join(map(write, rows))
 
 
 # ── Given out ────────────────────────────────────────────────────────────────────────────────────────────────────────

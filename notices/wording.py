@@ -148,8 +148,9 @@ TOLD = {
     "charged": gettext_lazy("%(who)s imported a file and put you in charge of what came in with it, %(count)s in all."),
 }
 
-# What a mail is called that is about one's account, and no record.
+# What a mail is called that is about one's account, or about many records and not about the one that it leads to.
 SUBJECTS = {
+    "handed_over": gettext_lazy("Work was handed over to you"),
     "invited": gettext_lazy("Your invitation to Pursuit"),
     "email_wanted": gettext_lazy("Confirm your e-mail address"),
     "email_changed": gettext_lazy("Your e-mail address was changed"),

@@ -36,7 +36,8 @@ def main():
     manager = User.objects.get(username=VIEWERS["manager"])
     listing = OpportunityList(SimpleNamespace(user=manager, GET=QueryDict("")))
     export = Export(listing)
-    heads, values = export.heads(), list(export.lines())
+    heads = export.heads()
+    values = [row for columns in export.chunks() for row in zip(*columns, strict=True)]
     paths = [out.path or "pk" for out in export.outs]
     ways = {
         "xlsx": (lambda: bare_workbook(heads, values), lambda: workbook(export, "Opportunities")),
