@@ -63,7 +63,7 @@ PAGES = [
     ("document-new", "support.hebei", "/documents/new/"),
     ("profile", "rep.shijiazhuang", "/profile/"),
     ("message-settings", "gm.shijiazhuang", "/messages/settings/"),
-    ("lines", "rep.shijiazhuang", ["/opportunities/", "Ward calling system and Wi-Fi", "Lines"]),
+    ("lines", "rep.shijiazhuang", ["/opportunities/", "Ward calling system and Wi-Fi", "Add lines"]),
     ("reviews", "manager", "/reports/reviews/"),
     ("announcement-new", "manager", "/announcements/new/"),
     ("people", "admin", "/people/"),
