@@ -47,7 +47,7 @@ class ExportForm(forms.Form):
 def give_out(listing):
     """This will answer a list that is asked for with `?export=`: with the file, or with how to have it made."""
     form = ExportForm(listing, listing.request.GET)
-    if not form.is_valid():
+    if not form.is_valid() or listing.request.method == "HEAD":
         return choose(listing, form)
     require(listing.user, "export")
     asked = form.cleaned_data
@@ -87,6 +87,7 @@ def export(request, pk):
 
 @require_safe
 def export_file(request, pk):
+    require(request.user, "export")
     run = _find(request, pk)
     if not run.key:
         raise Http404

@@ -7,6 +7,7 @@ Few rows are given out at once. A large workbook is made by the worker, and lies
 """
 
 import csv
+import re
 from collections import namedtuple
 from datetime import datetime, timedelta
 from itertools import islice
@@ -25,7 +26,6 @@ from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy as _
 from openpyxl import Workbook
 from openpyxl.cell import WriteOnlyCell
-from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 
 from crm import files
 from crm.jobs import Job
@@ -40,6 +40,7 @@ STREAMED = {"csv": "text/csv; charset=utf-8", "vcf": "text/vcard; charset=utf-8"
 CHUNK = 1_000  # rows read at a time
 EXCEL_HOLDS = 32_767  # characters in a cell
 KEPT = timedelta(days=7)
+NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")  # what a workbook cannot hold
 SUSPECT = {*FORMULA, "'"}  # first letters of what may be like a formula
 
 # One column of a file: its heading; where the value is read, as in `values_list`; what is written of the value. With
@@ -102,11 +103,11 @@ def workbook(export, title, *, each=None):
     sheet = book.create_sheet(title[:31])
 
     def cell(value):
-        if type(value) is not str or (value.isprintable() and value[:1] != "=" and len(value) < EXCEL_HOLDS):
+        if type(value) is not str or (value.isprintable() and value[:1] not in {"=", "#"} and len(value) < EXCEL_HOLDS):
             return None if value == "" else value
-        value = ILLEGAL_CHARACTERS_RE.sub("", value)[:EXCEL_HOLDS]
+        value = NO_XML.sub("", value)[:EXCEL_HOLDS]
         made = WriteOnlyCell(sheet, value)
-        made.data_type = "s"  # or what begins like a formula would be one
+        made.data_type = "s"  # or what looks like a formula, or like #N/A, would be one
         return made
 
     sheet.append([cell(head) for head in export.heads()])
@@ -135,7 +136,7 @@ def comma_separated(export):
     This will give the rows as CSV, piece by piece, in UTF-8 with a mark by which Excel knows it. An apostrophe keeps a
     text that begins like a formula a text; who reads such a file here takes it away again: see crm.sheets.
     """
-    write = csv.writer(_Line()).writerow
+    write = csv.writer(_Line(), quoting=csv.QUOTE_NONNUMERIC).writerow  # also for who separates at semicolons
 
     def cell(value):
         if type(value) is str:
@@ -220,12 +221,14 @@ class ExportRun(models.Model):
         if not allows(by, "export"):
             raise NotAllowed()
         kind = type(listing)
-        run = cls.objects.create(
-            owner=by,
-            listing=f"{kind.__module__}.{kind.__qualname__}",
-            query=listing.asked(page=None).urlencode(),
-            name=file_name(listing, "xlsx"),
-        )
+        asked = {
+            "owner": by,
+            "listing": f"{kind.__module__}.{kind.__qualname__}",
+            "query": listing.asked(page=None).urlencode(),
+        }
+        if (last := cls.objects.filter(**asked).select_related("job").first()) and last.is_busy:
+            return last  # pressed twice
+        run = cls.objects.create(**asked, name=file_name(listing, "xlsx"))
         run.job = Job.enqueue("export", by=by, run=run.pk)
         run.save(update_fields=["job"])
         return run
@@ -246,8 +249,9 @@ class ExportRun(models.Model):
         file, self.rows = workbook(export, str(listing.heading), each=each)
         with file:
             self.key = storages["files"].save(f"export-{self.pk}", File(file))
-        self.save(update_fields=["rows", "key"])
-        note(listing, form, self.rows)
+        with transaction.atomic():
+            self.save(update_fields=["rows", "key"])
+            note(listing, form, self.rows)
 
     @classmethod
     def tidy(cls, before):

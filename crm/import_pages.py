@@ -14,8 +14,8 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST, require_safe
 from openpyxl import Workbook
 from openpyxl.cell import WriteOnlyCell
-from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 
+from crm.exports import EXCEL, EXCEL_HOLDS, NO_XML
 from crm.fields import ChoiceHint
 from crm.forms import Form, posted
 from crm.importing import ImportRun
@@ -25,8 +25,6 @@ from crm.verbs import NotAllowed, Refused
 
 RUNS = 10  # earlier imports listed
 CELLS = 20  # refused cells on a page
-EXCEL_HOLDS = 32_767  # characters in a cell
-EXCEL = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
 class UploadForm(Form):
@@ -337,7 +335,7 @@ def refused(request, pk):
     sheet = book.create_sheet(gettext("Refused rows"))
 
     def cell(text):
-        made = WriteOnlyCell(sheet, ILLEGAL_CHARACTERS_RE.sub("", text)[:EXCEL_HOLDS])
+        made = WriteOnlyCell(sheet, NO_XML.sub("", text)[:EXCEL_HOLDS])
         made.data_type = "s"
         return made
 

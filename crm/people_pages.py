@@ -160,7 +160,11 @@ class DepartmentForm(WithNames, ModelForm):
 
     def _is_to_be_asked(self, department):
         """This will tell whether the department would move, which nobody has said yes to; what is wrong comes first."""
-        if "sure" not in self.fields or department.parent_id == self.stood_in or self.cleaned_data["sure"]:
+        if "sure" not in self.fields or department.parent_id == self.stood_in:
+            return False
+        wanted = str(department.parent_id)
+        self.fields["sure"].widget.attrs["value"] = wanted  # the yes is to this place and to no other
+        if self.data.get("sure") == wanted:
             return False
         try:
             department.clean()

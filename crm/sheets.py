@@ -13,6 +13,7 @@ import codecs
 import csv
 import io
 import json
+import quopri
 import re
 import resource
 import sys
@@ -31,8 +32,20 @@ WORKBOOKS = (
 NO_TABLES = (b"%PDF", b"\x89PNG", b"\xff\xd8\xff", b"{\\rtf", b"<")
 LOOKED_AT = 1 << 16  # bytes, or characters, that the guesses are made from
 FIRST_ROWS = 20  # among which the header stands
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet program takes for the beginning of one
-CARD = b"BEGIN:VCARD"
+FORMULA = (
+    "=",
+    "+",
+    "-",
+    "@",
+    "\t",
+    "\r",
+    "＝",
+    "＋",
+    "－",
+    "＠",
+)  # what a spreadsheet program takes for the beginning of one
+CARD = re.compile(rb"\s*BEGIN:\s*VCARD", re.IGNORECASE)
+LONGEST_HEAD = 500  # characters of a line of a vCard before its value
 CARD_HEADS = ["Name", "Customer", "Job title", "Mobile", "Phone", "E-mail", "Description"]
 SAMPLES = 3
 DISTINCT = 60  # different values of a column that are kept; a column with more is no list of choices
@@ -83,7 +96,9 @@ class Table:
             raise Problem("empty")
         if head.startswith(WORKBOOKS):
             rows = self._of_workbook()
-        elif head.removeprefix(codecs.BOM_UTF8).lstrip()[: len(CARD)].upper() == CARD:
+        elif CARD.match(head.removeprefix(codecs.BOM_UTF8)) or (
+            head.startswith(tuple(BYTE_ORDER_MARKS)) and CARD.match(head[2:].replace(b"\0", b""))
+        ):
             rows = self._of_cards(head)
         else:
             rows = self._of_text(head)
@@ -164,28 +179,26 @@ class Table:
 
     def _of_cards(self, head):
         """This will give the people of a file of vCards, one below the other, under headings of our own."""
-        from vobject import base  # which no other file needs
+        from vobject import base  # which no other file needs; what it makes of whole cards loses much that people write
 
         self.encoding = self._encoding(head)
         yield CARD_HEADS
-        held = None
+        begun = []  # cards, and in them other parts, of which nothing is read
         with open(self.path, encoding=self.encoding, newline="") as file:  # noqa: PTH123  as above
-            # Line by line: whole cards lose what follows a comma, which many programs do not escape. A line that is
-            # none is passed over, as programs do that read cards.
-            for text, number in base.getLogicalLines(file, allowQP=True):
-                try:
-                    line = base.textLineToContentLine(text, number)
-                except base.ParseError:
-                    continue
-                name = line.name.lower()
-                if name == "begin":
-                    held = {}
-                elif name == "end" and held is not None:
-                    yield person_of(held)
-                    held = None
-                elif held is not None:
-                    held.setdefault(name, []).append(line)
-        if held is not None:
+            for text, _number in base.getLogicalLines(file, allowQP=True):
+                head, colon, value = text.partition(":")
+                if not colon or len(head) > LONGEST_HEAD:
+                    continue  # no line of a card; others pass it over too
+                name, *kinds = head.upper().split(";")
+                name = name.rpartition(".")[2].strip()
+                if name == "BEGIN":
+                    begun.append({} if value.strip().upper() == "VCARD" else None)
+                elif name == "END" and begun:
+                    if (held := begun.pop()) is not None:
+                        yield [bare_of_nuls(cell) for cell in person_of(held)]
+                elif begun and begun[-1] is not None:
+                    begun[-1].setdefault(name, []).append((unquoted(value, kinds), kinds))
+        if begun:
             raise Problem("broken")
 
     def _encoding(self, head):
@@ -232,28 +245,49 @@ class Column:
         return {"name": self.name, "filled": self.filled, "samples": self.samples, "values": self.values}
 
 
+def unquoted(value, kinds):
+    """This will give the value of a line, read as its parameters say: older programs write letters as =E5=BC=A0."""
+    if not any(kind.endswith("QUOTED-PRINTABLE") for kind in kinds):
+        return value
+    raw = quopri.decodestring(value.encode(errors="ignore"))
+    said = [kind.partition("=")[2] for kind in kinds if kind.startswith("CHARSET=")]
+    for encoding in ("utf-8", *said, "gb18030"):
+        try:
+            return raw.decode(encoding)
+        except (UnicodeError, LookupError):
+            continue
+    return raw.decode(errors="replace")
+
+
 def person_of(held):
-    """This will give a vCard, {name: its lines}, as a row under CARD_HEADS."""
+    """This will give a vCard, {name: [(value, its parameters), …]}, as a row under CARD_HEADS."""
+
+    def unescaped(text):
+        return re.sub(r"\\(.)", lambda sign: "\n" if sign[1] in "nN" else sign[1], text).strip()
 
     def parts(name):
-        texts = re.split(r"(?<!\\);", held[name][0].value) if name in held else []
-        return [re.sub(r"\\(.)", lambda sign: "\n" if sign[1] in "nN" else sign[1], text).strip() for text in texts]
+        return [unescaped(text) for text in re.split(r"(?<!\\);", held[name][0][0])] if name in held else []
 
     def whole(name):
         return "; ".join(parts(name))
 
-    def kinds(telephone):
-        listed = ",".join([*telephone.params.get("TYPE", []), *telephone.singletonparams])
-        return {kind.strip().upper() for kind in listed.split(",")}
+    def number_of(value):
+        number, _sign, extension = unescaped(value).removeprefix("tel:").partition(";ext=")
+        return f"{number} x{extension}" if extension else number
 
-    family, given, additional, prefix, *_rest = [*parts("n"), "", "", "", ""]
-    name = whole("fn") or " ".join(filter(None, [prefix, given, additional, family]))
-    company = next(iter(parts("org")), "")
-    numbers = [(one.value.removeprefix("tel:"), kinds(one)) for one in held.get("tel", [])]
-    numbers = [(number, types) for number, types in numbers if not types & {"FAX", "PAGER"}]
-    mobile = next((number for number, types in numbers if types & {"CELL", "IPHONE"}), "")
-    phone = next((number for number, types in numbers if number != mobile), "")
-    return [name, company, whole("title"), mobile, phone, whole("email"), whole("note")]
+    family, given, additional, prefix, *_rest = [*parts("N"), "", "", "", ""]
+    name = whole("FN") or " ".join(filter(None, [prefix, given, additional, family]))
+    company = next(iter(parts("ORG")), "")
+    numbers = [(number_of(value), set(re.split(r"[=,\"\s]+", ",".join(kinds)))) for value, kinds in held.get("TEL", [])]
+    numbers = [(number, kinds) for number, kinds in numbers if not kinds & {"FAX", "PAGER"}]
+    mobile = next((number for number, kinds in numbers if kinds & {"CELL", "IPHONE"}), "")
+    phone = next((number for number, _kinds in numbers if number != mobile), "")
+    return [name, company, whole("TITLE"), mobile, phone, whole("EMAIL"), whole("NOTE")]
+
+
+def bare_of_nuls(cell):
+    """This will take away what no database holds."""
+    return cell.replace("\0", "").encode(errors="ignore").decode()
 
 
 def bare(cell):

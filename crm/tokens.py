@@ -14,7 +14,9 @@ class LinkTokens(PasswordResetTokenGenerator):
     lag = timedelta()
 
     def check_token(self, user, token):
-        if user is not None and not user.has_usable_password():
+        if user is None or not user.is_active:
+            return False
+        if not user.has_usable_password():
             longer = type(self)()
             longer.lag = INVITATION - timedelta(seconds=settings.PASSWORD_RESET_TIMEOUT)
             return super(LinkTokens, longer).check_token(user, token)

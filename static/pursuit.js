@@ -125,34 +125,60 @@
   document.addEventListener("submit", (event) => {
     const form = event.target;
     if (unsent === form) unsent = null;
-    if (event.defaultPrevented || form.method !== "post" || !within(form, "main") || form.querySelector("[type=password]")) return;
+    if (event.defaultPrevented || form.method !== "post" || !within(form, "main")) return;
+    const elements = [...form.elements];
+    if (elements.some((field) => field.type === "password")) return;
     const fields = [...new FormData(form)].filter(([name, value]) => typeof value === "string" && name !== "csrfmiddlewaretoken");
-    const action = new URL(form.action, location.href);
-    sessionStorage.setItem(TYPED, JSON.stringify({ action: action.pathname + action.search, fields }));
+    const typedIn = (field) => fields.some(([name]) => name === field.name) && !["hidden", "submit", "button"].includes(field.type);
+    if (!elements.some(typedIn)) return;
+    sessionStorage.setItem(TYPED, JSON.stringify({ user: document.documentElement.dataset.user, action: addressOf(form), fields }));
   });
 
+  const addressOf = (form) => {
+    const address = new URL(form.getAttribute("action") || location.href, location.href);
+    return address.pathname + address.search;
+  };
+
   const giveBack = (fields) => {
-    const form = [...document.querySelectorAll("main form[method=post]")].find((one) => fields.every(([name]) => one.elements[name] || name === "act"));
-    if (!form) return;
+    const has = (form) => fields.filter(([name]) => form.elements[name]).length;
+    const forms = [...document.querySelectorAll("main form[method=post]")].filter((form) => addressOf(form) === here());
+    const form = forms.sort((one, other) => has(other) - has(one))[0];
+    if (!form || !has(form)) return;
+    const rows = Number(fields.find(([name]) => name === "rows")?.[1] || 0);
+    const more = form.querySelector("button[data-adds]");
+    while (more && Number(form.elements.rows.value) < Math.min(rows, 100)) more.click();
+    const passed = {};
     for (const field of form.elements) {
       if (!field.name || ["csrfmiddlewaretoken", "once"].includes(field.name) || ["file", "submit"].includes(field.type)) continue;
       const values = fields.filter(([name]) => name === field.name).map(([, value]) => value);
-      if (["checkbox", "radio"].includes(field.type)) field.checked = values.includes(field.value);
-      else if (values.length) field.value = values[0];
+      if (["checkbox", "radio"].includes(field.type)) {
+        field.checked = values.includes(field.value);
+        continue;
+      }
+      const at = passed[field.name] || 0;
+      passed[field.name] = at + 1;
+      if (at < values.length) field.value = values[at];
     }
     unsent = form;
     const said = document.getElementById("typed-again");
     document.querySelector(".toasts")?.append(said.content.cloneNode(true));
   };
 
-  // A page that answers has what was sent, or shows it again; the page for signing in has not, so it is kept for the next.
+  // A page that answers has what was sent, or shows it again; the page for signing in has not, so it is kept for the
+  // next, and given back to nobody but who typed it.
   const kept = JSON.parse(sessionStorage.getItem(TYPED) || "null");
   if (kept && document.querySelector("input[name=login], [data-keeps]")) {
     sessionStorage.setItem(TYPED, JSON.stringify({ ...kept, signedOut: true }));
   } else if (kept) {
     sessionStorage.removeItem(TYPED);
-    if (kept.signedOut && kept.action === here()) giveBack(kept.fields);
+    const mine = kept.user && kept.user === document.documentElement.dataset.user;
+    if (mine && kept.signedOut && kept.action === here()) addEventListener("load", () => giveBack(kept.fields));
   }
+
+  // Where the session is over, htmx is led to the page for signing in, which is no part of this one.
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    if (new URL(event.detail.xhr.responseURL || location.href).pathname.startsWith("/accounts/")) event.detail.shouldSwap = false;
+  });
 
   // ── A question: the page that asks, shown in a dialog ─────────────────────────────────────────────────────────────
 

@@ -34,6 +34,7 @@ def names():
 def test_a_list_is_dragged_by_its_handle_and_moved_by_its_buttons(page):
     first, second, third, *rest = names()
     grips, shown = page.locator(".grip"), page.locator("[data-arrange] a.strong")
+    expect(grips.nth(2)).to_be_visible()  # once the script is there
     places = [grips.nth(place).bounding_box() for place in range(3)]
     page.mouse.move(places[0]["x"] + 4, places[0]["y"] + 8)
     page.mouse.down()

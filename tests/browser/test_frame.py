@@ -337,6 +337,33 @@ def test_what_was_typed_on_a_page_from_before_another_sign_in_comes_back_too(bro
     context.close()
 
 
+def test_what_somebody_typed_is_given_to_nobody_else(signed_in, live_server):
+    signed_in.get_by_label("Amount").fill("45万")
+    Session.objects.all().delete()
+    signed_in.get_by_role("button", name="Save").click()
+    expect(signed_in.get_by_role("heading", name="Sign in")).to_be_visible()
+    signed_in.get_by_label("User name").fill("liu")
+    signed_in.get_by_label("Password").fill(PASSWORD)
+    signed_in.get_by_role("button", name="Sign in").click()
+    expect(signed_in.get_by_role("heading", name="Kit")).to_be_visible()
+    expect(signed_in.get_by_label("Amount")).to_have_value("")
+    assert signed_in.evaluate("sessionStorage.getItem('typed')") is None
+
+
+def test_a_session_that_ended_puts_no_page_for_signing_in_into_another_page(signed_in, live_server):
+    signed_in.goto(f"{live_server.url}/customers/new/")
+    Session.objects.all().delete()
+    with signed_in.expect_response("**/accounts/login/**"):
+        signed_in.get_by_label("Customer name*").press_sequentially("Qinghe")
+    signed_in.wait_for_timeout(200)
+    expect(signed_in.get_by_label("Password")).to_have_count(0)
+    signed_in.get_by_role("button", name="Save").click()
+    signed_in.get_by_label("User name").fill("rep")
+    signed_in.get_by_label("Password").fill(PASSWORD)
+    signed_in.get_by_role("button", name="Sign in").click()
+    expect(signed_in.get_by_label("Customer name*")).to_have_value("Qinghe")
+
+
 def test_leaving_what_was_typed_asks_first_and_saving_does_not(signed_in, live_server):
     asked = []
     signed_in.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))

@@ -58,7 +58,10 @@ def test_a_subtree_moves_with_its_records(client):
     with nothing_changed():  # it asks first
         page = client.post(f"/departments/{city.pk}/", moved).content.decode()
     assert "It moves with what is in it and below it: people 1, customers 1, contacts 0, opportunities 1." in page
-    answer = client.post(f"/departments/{city.pk}/", moved | {"sure": "on"})
+    gansu = make.department("gansu", parent=make.department("head-office"), level=Level.PROVINCE)
+    with nothing_changed():  # a yes to another place is none
+        client.post(f"/departments/{city.pk}/", moved | {"sure": gansu.pk})
+    answer = client.post(f"/departments/{city.pk}/", moved | {"sure": shandong.pk})
     assert answer.status_code == 302, answer.context["form"].errors
 
     opportunity.refresh_from_db()

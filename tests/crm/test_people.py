@@ -104,6 +104,9 @@ def test_an_invitation_is_good_for_seven_days_and_a_link_to_another_password_for
             return "Save the password" in client.get(link, follow=True).content.decode()
 
     assert works(invitation, timedelta(days=6, hours=23))
+    User.objects.filter(pk=person.pk).update(is_active=False)
+    assert not works(invitation, timedelta())
+    User.objects.filter(pk=person.pk).update(is_active=True)
     assert not works(invitation, timedelta(days=7, minutes=1))
     assert "Your user name is" in client.get(invitation, follow=True).content.decode()
 

@@ -289,9 +289,50 @@ def test_people_come_in_from_vcards_of_every_version_and_go_out_as_such():
     assert "Export: Customers" in client.get("/customers/?export=vcf").content.decode()  # no people, no cards
 
 
+GOOD = b"BEGIN:VCARD\nVERSION:3.0\nFN:Good\nORG:One\nEND:VCARD\n"
+
+
+@pytest.mark.parametrize(
+    ("card", "names"),
+    [
+        (b"BEGIN:VCARD\nFN;CHARSET=X-NONE;ENCODING=QUOTED-PRINTABLE:=E7=8E=8B\nEND:VCARD\n", ["王", "Good"]),
+        (b"BEGIN:VCARD\nFN;encoding=quoted-printable:=C1=FA\nEND:VCARD\n", ["龙", "Good"]),
+        (b"BEGIN:VCARD\nFN:A\nNOTE;ENCODING=QUOTED-PRINTABLE:=E5=BC=A0=E5=BC\nEND:VCARD\n", ["A", "Good"]),
+        (b"BEGIN:VCARD\nFN:Outer\nAGENT:\nBEGIN:VCARD\nFN:Inner\nEND:VCARD\nEND:VCARD\n", ["Inner", "Outer", "Good"]),
+        (b"BEGIN:VCARD\nFN:A\nBEGIN:VALARM\nFN:no\nEND:VALARM\nEND:VCARD\n", ["A", "Good"]),
+        (b"BEGIN:VCARD\nFN;ENCODING=QUOTED-PRINTABLE:A=00B\nEND:VCARD\n", ["AB", "Good"]),
+        (b"BEGIN:VCARD\nFN:A\nX;A" + b"=a" * 5000 + b"\nX" + b";A=a" * 5000 + b":b\nEND:VCARD\n", ["A", "Good"]),
+        (b"begin: vcard\r\nfn:A\r\nend:vcard\r\n", ["A", "Good"]),
+    ],
+)
+@pytest.mark.django_db(transaction=True)
+def test_people_come_in_from_cards_however_badly_a_line_of_them_is_written(card, names):
+    run = begin(signed_in(make.user()), "contacts", card + GOOD, name="people.vcf")
+    assert [row[1] for row in run.read_rows()] == names
+    sixteen = (card + GOOD).decode("latin-1").encode("utf-16") if card.isascii() else None
+    if sixteen:
+        run = begin(signed_in(make.user()), "contacts", sixteen, name="people.vcf")
+        assert [row[1] for row in run.read_rows()] == names
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_telephone_number_comes_in_as_it_went_out():
+    rep = make.user()
+    person = make.contact(make.customer(rep, name="One"), name="A", phone="0311-8765,5;x2", mobile="138 0311")
+    client = signed_in(rep)
+    out = client.get("/contacts/?export=vcf").getvalue()
+    person.delete_(by=rep)
+    imported(client, "contacts", out, name="out.vcf")
+    back = Contact.objects.get()
+    assert (back.phone, back.mobile) == (person.phone, person.mobile)
+    run = begin(client, "contacts", b"BEGIN:VCARD\nFN:B\nTEL:tel:+86-311-8765;ext=5\nEND:VCARD\n", name="b.vcf")
+    assert next(run.read_rows())[5] == "+86-311-8765 x5"
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
+        ("BEGIN:VCARD\nFN:A\nBEGIN:VCARD\nFN:B\nEND:VCARD", "it is damaged"),
         ("BEGIN:VCARD\nVERSION:3.0\nFN:Half", "it is damaged"),
         ("BEGIN:VCARD\n" + "X" * 100_000, "it is damaged"),
         ("BEGIN:VCARD\nEND:VCARD\n" * 3, "There is one row"),
