@@ -165,7 +165,7 @@ class Recycled(About):
         for label, field, pk, value, condition in it.links:
             rows = apps.get_model(label)._base_manager.filter(**{"pk": pk, field: None}, **condition)
             rows.update(**{field: value})
-        with_files = {(row.about_type_id, row.about_id) for row in fitted if isinstance(row, About)}
+        with_files = {(row.about_type_id, row.about_id) for row in others if isinstance(row, About)}
         for row in fitted:
             if isinstance(row, Filed) and (ContentType.objects.get_for_model(row).pk, row.pk) in with_files:
                 row.count_files()

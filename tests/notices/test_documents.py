@@ -313,6 +313,13 @@ def test_a_record_comes_back_without_the_document_that_went_meanwhile(keeper, re
     goes.delete_(by=keeper)
     back = Recycled.objects.get(about_type__model="customer").restore(by=admin)
     assert ([link.document for link in back.document_links.all()], back.file_count) == ([stays], 1)
+    alone = kept(keeper, "Alone")
+    alone.link(back, by=rep)
+    DocumentLink.objects.exclude(document=alone).delete()
+    back.count_files()
+    back.delete_(by=rep)
+    alone.delete_(by=keeper)
+    assert Recycled.objects.get(about_type__model="customer").restore(by=admin).file_count == 0
     assert list(differences()) == []
 
 
