@@ -63,7 +63,7 @@ class ProfileForm(ModelForm):
         self.fields["time_zone"].help_text = _("Empty means the organisation’s: %(zone)s.") % {
             "zone": Organisation.current().zone.key
         }
-        # What was shown is sent along: whoever touches it not keeps what an administrator has put there meanwhile.
+        # What was shown is sent along: who does not touch it keeps what an administrator put there meanwhile.
         self.fields["email"].show_hidden_initial = True
         self.fields["email"].help_text = _(
             "Another one counts once you have confirmed it by a link that is sent there."

@@ -266,6 +266,11 @@ class Importing(ModelResource):
     def columns(self):
         raise NotImplementedError
 
+    def column(self, fields, name, widget=None, **kwargs):
+        """This will give the column of a form's field, which is read as that field reads it unless `widget` does."""
+        widget = widget or Cell(fields[name], self._meta.model._meta.get_field(name))
+        return Column(name, fields[name].label, widget, **kwargs)
+
     def build(self, values):
         """This will build the record of a row from what its cells were read as, {field: value}. Raises Refused."""
         record = self._meta.model(**{name: value for name, value in values.items() if value not in EMPTY})

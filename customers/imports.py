@@ -5,7 +5,7 @@ from django.utils.translation import gettext_lazy as _
 from crm.models import User
 from crm.permissions import EVERYWHERE
 from crm.pinyin import sort_key
-from crm.resources import Cell, Column, Few, Person, Record, importable
+from crm.resources import Column, Few, Person, Record, importable
 from customers.forms import ContactForm, CustomerForm
 from customers.models import Contact, Customer
 from notices.imports import Telling
@@ -58,12 +58,6 @@ class CustomerImport(Telling):
             columns.append(Column("owner", _("Person in charge"), Person(people)))
         return columns
 
-    @staticmethod
-    def column(fields, name, widget=None, **kwargs):
-        """This will give the column of a field of the form."""
-        widget = widget or Cell(fields[name], Customer._meta.get_field(name))
-        return Column(name, fields[name].label, widget, **kwargs)
-
     def identity(self, customer):
         return customer.name
 
@@ -107,12 +101,6 @@ class ContactImport(Telling):
             self.column(fields, "customer", customers, required=True),
             *(self.column(fields, name) for name in ("title", "mobile", "phone", "email", "description")),
         ]
-
-    @staticmethod
-    def column(fields, name, widget=None, **kwargs):
-        """This will give the column of a field of the form."""
-        widget = widget or Cell(fields[name], Contact._meta.get_field(name))
-        return Column(name, fields[name].label, widget, **kwargs)
 
     def identity(self, contact):
         return contact.name, contact.customer_id

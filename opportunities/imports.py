@@ -70,12 +70,6 @@ class _Opportunities(Telling):
     def stages(self):
         return self.pipeline.stages.filter(kind=Stage.Kind.OPEN, active=True)
 
-    @staticmethod
-    def column(fields, name, widget=None, **kwargs):
-        """This will give the column of a field of the form."""
-        widget = widget or Cell(fields[name], Opportunity._meta.get_field(name))
-        return Column(name, fields[name].label, widget, **kwargs)
-
     def opportunity(self, values):
         """This will build an opportunity; unless the row says otherwise, in the user's charge and the first stage."""
         given = {name: value for name, value in values.items() if value not in (None, "")}
