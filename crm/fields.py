@@ -34,6 +34,9 @@ DAY = re.compile(
     r"(\d{4})(?:-(\d{1,2})-|/(\d{1,2})/|\.(\d{1,2})\.|年 ?(\d{1,2})月 ?)(\d{1,2})[日号]?|(\d{4})(\d{2})(\d{2})",
     re.ASCII,
 )
+NUMBERED = re.compile(
+    r"(?P<first>\d{1,2})(?P<sign>[-/.])(?P<second>\d{1,2})(?P=sign)(?P<year>\d{4}|\d{2})(?P<rest>(?:[ T].*)?)", re.ASCII
+)
 CLOCK = re.compile(r"(?P<day>.*\d[日号]?)(?:T| )+(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::\d{2})?", re.ASCII)
 
 
@@ -60,6 +63,19 @@ def read_day(text):
     if not 1900 <= year < 2200:  # a year that a slip of the hand makes, such as 0026
         raise ValueError(text)
     return date(year, month, day_of_month)
+
+
+def year_first(text, order):
+    """
+    This will write a day in numbers, 3/12/2026, the year first; `order` says what comes first in it, "dmy" or "mdy". A
+    text of another form is given back as it is.
+    """
+    found = NUMBERED.fullmatch(narrow(text))
+    if not found:
+        return text
+    first, second, year = found["first"], found["second"], found["year"]
+    day, month = (first, second) if order == "dmy" else (second, first)
+    return f"{year if len(year) == 4 else '20' + year}-{month}-{day}{found['rest']}"
 
 
 def read_moment(text):

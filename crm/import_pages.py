@@ -1,10 +1,10 @@
-"""The pages of an import: upload, match columns, check, import; and the file of the rows that were refused."""
+"""The pages of an import: upload, match columns, check, import, undo; and the file of the rows that were refused."""
 
 from tempfile import TemporaryFile
 
 from django import forms
 from django.contrib import messages
-from django.core.exceptions import ValidationError
+from django.contrib.contenttypes.models import ContentType
 from django.core.paginator import Paginator
 from django.http import FileResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -12,19 +12,24 @@ from django.urls import path, reverse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST, require_safe
+from django_htmx.http import HttpResponseClientRedirect
 from openpyxl import Workbook
 from openpyxl.cell import WriteOnlyCell
 
 from crm.exports import EXCEL, EXCEL_HOLDS, NO_XML
 from crm.fields import ChoiceHint
 from crm.forms import Form, posted
-from crm.importing import ImportRun
+from crm.importing import ImportRun, SavedMatching
+from crm.journal import Entry
+from crm.matching import MatchForm, ReadForm
 from crm.permissions import require
-from crm.resources import kinds
+from crm.resources import MODES, kinds
 from crm.verbs import NotAllowed, Refused
 
 RUNS = 10  # earlier imports listed
 CELLS = 20  # refused cells on a page
+RECORDS = 10  # records shown of what came in, or could not be undone
+PAGE = 50
 
 
 class UploadForm(Form):
@@ -55,207 +60,17 @@ class UploadForm(Form):
             return None
 
 
-class MatchForm(Form):
-    """
-    Where each column goes; what feeds the fields that no column goes to: a column once more, or one value for all rows;
-    and what texts of the file stand for that our lists do not know.
-
-    Its fields: column_<number>, from_<field>, value_<field>, known_<field>_<column>_<number of the text>.
-    """
-
-    def __init__(self, *args, run, resource, **kwargs):
-        super().__init__(*args, **kwargs)
-        self.run = run
-        self.resource = resource
-        self.targets = resource.fields
-        now = run.matching or resource.guess(run.names)
-        self._columns(now)
-        self._others(now)
-        self.feeds = {
-            name: number
-            for number in reversed(range(len(run.columns)))
-            for name in [self._sent(f"column_{number}")]
-            if name
-        }
-        self._texts()
-
-    def _columns(self, now):
-        choices = [("", _("Leave out"))]
-        choices += [
-            (name, f"{column.label} *" if column.required else column.label) for name, column in self.targets.items()
-        ]
-        went = {}
-        for name in self.targets:
-            if "column" in now.get(name, {}) and not now[name].get("beside"):
-                went[now[name]["column"]] = name
-        for number, name in enumerate(self.run.names):
-            label = _("%(column)s goes to") % {"column": name}
-            attributes = {"aria-label": label, "class": "form-select"}
-            self.fields[f"column_{number}"] = forms.ChoiceField(
-                label=name, choices=choices, required=False, initial=went.get(number), widget=forms.Select(attributes)
-            )
-        self.went = went
-
-    def _others(self, now):
-        columns = [(str(number), name) for number, name in enumerate(self.run.names)]
-        for name, column in self.targets.items():
-            source = now.get(name, {})
-            options = [(f"={key}", label) for key, label in column.widget.options]
-            choices = [("", _("Leave empty")), (_("A column"), columns)]
-            if options:
-                choices.insert(1, (_("One value for all rows"), options))
-            first = None if self.went.get(source.get("column")) == name else source.get("column")
-            if "value" in source and options:
-                first = f"={source['value']}"
-            self.fields[f"from_{name}"] = forms.ChoiceField(
-                label=column.label, choices=choices, required=False, initial=None if first is None else str(first)
-            )
-            self.fields[f"from_{name}"].starred = column.required
-            self.fields[f"from_{name}"].widget.attrs["class"] = "form-select"
-            if not options:
-                label = _("%(field)s, for all rows") % {"field": column.label}
-                self.fields[f"value_{name}"] = forms.CharField(
-                    label=label,
-                    required=False,
-                    max_length=2000,
-                    initial=source.get("value", ""),
-                    widget=forms.TextInput({"class": "form-control", "aria-label": label, "autocomplete": "off"}),
-                )
-
-    def _texts(self):
-        """This will ask what the texts stand for that no list of ours knows."""
-        self.texts = []
-        for name, column in self.targets.items():
-            number = self.feeds.get(name)
-            if number is None and (self._sent(f"from_{name}") or "").isdigit():
-                number = int(self._sent(f"from_{name}"))
-            if number is None or not column.widget.options or number >= len(self.run.columns):
-                continue
-            choices = [("", _("Refuse these rows")), *column.widget.options]
-            for index, (text, count) in enumerate((self.run.columns[number]["values"] or {}).items()):
-                if not self._knows(column.widget, text):
-                    key = f"known_{name}_{number}_{index}"
-                    initial = self.run.known.get(name, {}).get(text)
-                    self.fields[key] = forms.ChoiceField(label=text, choices=choices, required=False, initial=initial)
-                    attributes = {"aria-label": _("%(text)s stands for") % {"text": text}, "class": "form-select"}
-                    self.fields[key].widget.attrs.update(attributes)
-                    self.texts.append((key, name, text, count))
-
-    @staticmethod
-    def _knows(widget, text):
-        try:
-            widget.clean(text)
-        except ValidationError:
-            return False
-        return True
-
-    def _sent(self, name):
-        return self.data.get(name) if self.is_bound else self.get_initial_for_field(self.fields[name], name)
-
-    # What a template shows
-
-    @property
-    def rows(self):
-        """This will list each column of the file with its select."""
-        for number, column in enumerate(self.run.columns):
-            filled = 100 * column["filled"] // self.run.rows
-            bound = self[f"column_{number}"]
-            yield {
-                "name": self.run.names[number],
-                "samples": column["samples"],
-                "filled": filled,
-                "field": bound,
-                "open": not bound.value(),
-            }
-
-    @property
-    def matched(self):
-        return len(set(self.feeds.values()))
-
-    @property
-    def needed(self):
-        """This will list what feeds each field that every row needs, and no column goes to."""
-        return self._unfed(required=True)
-
-    @property
-    def others(self):
-        """This will list what feeds each other field that no column goes to."""
-        return self._unfed(required=False)
-
-    def _unfed(self, *, required):
-        for name, column in self.targets.items():
-            if name not in self.feeds and column.required == required:
-                source, value = self[f"from_{name}"], None
-                if f"value_{name}" in self.fields:
-                    value = self[f"value_{name}"]
-                yield {
-                    "field": source,
-                    "value": value,
-                    "open": required and not source.value() and not (value and value.value()),
-                }
-
-    @property
-    def unknown(self):
-        return [
-            {"field": self[key], "target": self.targets[name].label, "text": text, "count": count}
-            for key, name, text, count in self.texts
-        ]
-
-    @property
-    def asks(self):
-        """This will tell whether texts came up that whoever sent the form had not been asked about."""
-        return any(key not in self.data for key, *_rest in self.texts)
-
-    # What was said
-
-    def clean(self):
-        data = self.cleaned_data
-        self.matching = {}
-        for number in range(len(self.run.columns)):
-            name = data.get(f"column_{number}")
-            if name in self.matching:
-                told = _("Another column goes to “%(field)s” already. Leave one of them out.")
-                self.add_error(f"column_{number}", told % {"field": self.targets[name].label})
-            elif name:
-                self.matching[name] = {"column": number}
-        for name in self.targets:
-            if source := self._source(name):
-                if name in self.matching:
-                    self.add_error(f"from_{name}", _("A column goes to this already. Leave it empty here."))
-                self.matching.setdefault(name, source)
-            elif name in self.resource.required and name not in self.matching:
-                told = _(
-                    "Nothing goes to “%(field)s”, and each row needs one. Choose a column, or one value for all rows."
-                )
-                self.add_error(f"from_{name}", told % {"field": self.targets[name].label})
-        self.known = {}
-        for key, name, text, _count in self.texts:
-            if data.get(key):
-                self.known.setdefault(name, {})[text] = data[key]
-
-    def _source(self, name):
-        chosen, text = self.cleaned_data.get(f"from_{name}", ""), self.cleaned_data.get(f"value_{name}", "")
-        if chosen.startswith("="):
-            return {"value": chosen[1:]}
-        if chosen:
-            return {"column": int(chosen), "beside": True}
-        if text:
-            try:
-                self.targets[name].widget.clean(text)
-            except ValidationError as error:
-                self.add_error(f"value_{name}", error)
-            return {"value": text}
-        return None
-
-
 def imports(request):
     require(request.user, "import")
     first = {"kind": request.GET.get("kind", "opportunities")}
     form = UploadForm(posted(request), request.FILES or None, user=request.user, initial=first)
     if form.is_valid() and (run := form.upload()):
-        return redirect("import_match", run.pk)
+        address = reverse("import_match", args=[run.pk])
+        return HttpResponseClientRedirect(address) if request.htmx else redirect(address)
     runs = ImportRun.objects.visible_to(request.user).select_related("job")[:RUNS]
-    return render(request, "crm/imports/upload.html", {"form": form, "runs": runs}, status=form.status)
+    context = {"form": form, "runs": runs, "matchings": SavedMatching.objects.filter(owner=request.user)}
+    status = 200 if request.htmx else form.status  # or the form would not take the place of the one that was sent
+    return render(request, "crm/imports/upload.html", context, status=status)
 
 
 def find(request, pk):
@@ -271,7 +86,10 @@ def find(request, pk):
 
 def match(request, pk):
     run = find(request, pk)
-    form = MatchForm(posted(request), user=request.user, run=run, resource=run.resource(request.user))
+    mine = SavedMatching.objects.filter(owner=request.user, kind=run.kind)
+    saved = get_object_or_404(mine, pk=request.GET["saved"]) if request.GET.get("saved", "").isdigit() else None
+    resource = run.resource(request.user)
+    form = MatchForm(posted(request), user=request.user, run=run, resource=resource, saved=saved)
     if form.is_valid() and _matched(form, run):
         if request.POST.get("act") == "check" and not form.asks:
             run.check_(by=request.user)
@@ -279,16 +97,50 @@ def match(request, pk):
         if not form.unknown:
             messages.success(request, gettext("The columns are matched. Check is next."))
         return redirect(reverse("import_match", args=[run.pk]) + ("#values" if form.unknown else ""))
-    return render(request, "crm/imports/match.html", {"form": form, "run": run}, status=form.status)
+    context = {
+        "form": form,
+        "run": run,
+        "read": ReadForm(user=request.user, run=run),
+        "matchings": mine,
+        "saved": saved,
+    }
+    return render(request, "crm/imports/match.html", context, status=form.status)
 
 
 def _matched(form, run):
     try:
-        run.match(form.matching, form.known, by=form.user)
+        run.match(form.matching, form.known, by=form.user, **form.options)
     except Refused as error:
         form.refuse(error)
         return False
+    form.save_under_its_name()
     return True
+
+
+@require_POST
+def read(request, pk):
+    """This will have the file read anew as its owner says; what cannot be read so is refused beside the field."""
+    run = find(request, pk)
+    form = ReadForm(posted(request), user=request.user, run=run)
+    if form.is_valid():
+        try:
+            run.reread(by=request.user, **form.choice)
+        except Refused as error:
+            form.refuse(Refused(error.message))
+        else:
+            return redirect("import_match", run.pk)
+    resource = run.resource(request.user)
+    matching = MatchForm(user=request.user, run=run, resource=resource)
+    context = {"form": matching, "run": run, "read": form}
+    return render(request, "crm/imports/match.html", context, status=form.status)
+
+
+@require_POST
+def forget(request, pk):
+    """This will delete a saved matching."""
+    saved = get_object_or_404(SavedMatching, pk=pk, owner=request.user)
+    saved.delete()
+    return redirect("imports")
 
 
 def check(request, pk):
@@ -305,8 +157,42 @@ def check(request, pk):
         return answer
     page = Paginator(run.cells.all(), CELLS).get_page(request.GET.get("page"))
     kind = kinds()[run.kind]
-    context = {"run": run, "page": page, "counts": run.counts, "hint": kind.hint, "records_url": reverse(kind.url_name)}
+    context = {
+        "run": run,
+        "page": page,
+        "counts": run.counts,
+        "came_in": run.counts["new"] + run.counts["changed"],
+        "hint": kind.hint,
+        "records_url": reverse(kind.url_name),
+        "mode": MODES.get(run.mode or kind.modes[0])[0],
+        "key": kind.keys.get(run.by, next(iter(kind.keys.values()))),
+        "records": named_entries(run.batch.entries.all()[:RECORDS], request.user) if run.batch else [],
+        "left": named_entries(run.left[:RECORDS], request.user) if run.state == ImportRun.State.UNDONE else [],
+    }
     return render(request, "crm/imports/check.html", context)
+
+
+def named_entries(entries, user):
+    """This will list (entry, its record) of journal entries; None for one that is gone or that `user` does not see."""
+    entries = list(entries)
+    wanted = {}
+    for entry in entries:
+        wanted.setdefault(entry.about_type_id, set()).add(entry.about_id)
+    found = {}
+    for about_type, keys in wanted.items():
+        model = ContentType.objects.get_for_id(about_type).model_class()
+        rows = model.objects.visible_to(user) if hasattr(model.objects, "visible_to") else model.objects.all()
+        found |= {(about_type, row.pk): row for row in rows.filter(pk__in=keys)}
+    return [(entry, found.get((entry.about_type_id, entry.about_id))) for entry in entries]
+
+
+def records(request, pk):
+    """This will list all that came in, or changed, with this import."""
+    run = find(request, pk)
+    entries = run.batch.entries.all() if run.batch else Entry.objects.none()
+    page = Paginator(entries, PAGE).get_page(request.GET.get("page"))
+    page.object_list = named_entries(page.object_list, request.user)
+    return render(request, "crm/imports/records.html", {"run": run, "page": page})
 
 
 @require_POST
@@ -314,6 +200,18 @@ def run_it(request, pk):
     run = find(request, pk)
     run.start(by=request.user)
     return redirect(run)
+
+
+def undo(request, pk):
+    """This will ask, and then have the import undone."""
+    run = find(request, pk)
+    if request.method == "POST":
+        run.undo(by=request.user)
+        return redirect(run)
+    if not run.can_be_undone:
+        return redirect(run)
+    context = {"run": run, "count": run.batch.entries.filter(state=Entry.State.STANDS).count()}
+    return render(request, "crm/imports/undo.html", context)
 
 
 @require_POST
@@ -354,6 +252,10 @@ urlpatterns = [
     path("imports/", imports, name="imports"),
     path("imports/<int:pk>/", check, name="import_check"),
     path("imports/<int:pk>/match/", match, name="import_match"),
+    path("imports/<int:pk>/read/", read, name="import_read"),
+    path("imports/<int:pk>/records/", require_safe(records), name="import_records"),
+    path("imports/<int:pk>/undo/", undo, name="import_undo"),
+    path("imports/matchings/<int:pk>/forget/", forget, name="import_forget"),
     path("imports/<int:pk>/run/", run_it, name="import_run"),
     path("imports/<int:pk>/stop/", stop, name="import_stop"),
     path("imports/<int:pk>/refused.xlsx", refused, name="import_refused"),

@@ -1,13 +1,17 @@
 """
 An import: one file of one person, from the upload over matching and check to the rows that came in.
 
-    uploaded ──match──▶ matched ──check──▶ checked ──start──▶ done
-                           ▲                  │
-                           └──────match───────┘
+    uploaded ──match──▶ matched ──check──▶ checked ──start──▶ done ──undo──▶ undone
+        ▲                  ▲                  │
+        └──reread──────────┴──────match───────┘
 
-Check and import are jobs. While one runs, or where it failed or was cancelled, `standing` says so; the state is that of
-the last step that was finished, so no import can be stuck. Rows go in by chunks, each in a transaction that also counts
-it: an import that was killed goes on where it was, and what is there already is never written again.
+Check, import and undo are jobs. While one runs, or where it failed or was cancelled, `standing` says so; the state is
+that of the last step that was finished, so no import can be stuck. Rows go in by chunks, each in a transaction that
+also counts it: an import that was killed goes on where it was, and what is there already is never written again.
+
+The check keeps what is to become of each row; an import in which a row would come to anything else stops there, and
+says which. What came in is noted in a Batch of crm.journal, by which all of it can be undone; an import that is to
+be whole or not at all is undone where it ends in any other way.
 """
 
 import json
@@ -27,10 +31,11 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from crm import shown
+from crm import journal, shown
 from crm.jobs import Job
+from crm.journal import Batch
 from crm.models import Audit
-from crm.resources import kinds
+from crm.resources import AGAIN, CHANGED, NEW, REFUSED, heading, kinds
 from crm.verbs import NotAllowed, Refused, locked
 
 MOST_COLUMNS = 200
@@ -40,11 +45,14 @@ MEMORY, SECONDS, WRITTEN, PATIENCE = (
     500 << 20,
     60,
 )  # what reading a file may take: bytes, CPU, bytes, seconds
-FIRST_CHUNK, SMALLEST, LARGEST = 200, 20, 2000  # rows
-CHUNK_TAKES = 0.3  # seconds; so long, at most a little longer, do others wait for the lock
+FIRST_CHUNK, SMALLEST, LARGEST = 100, 10, 2000  # rows
+CHUNK_TAKES = 0.2  # seconds; so long, at most a little longer, do others wait for the lock
 SHOWN = 5  # rows shown of what will come in
-COUNTS = ("new", "there", "refused")
+CHANGES_SHOWN = 10  # records shown of what will change
+EARLIER = 20  # imports whose matching says what headings mean to somebody
+COUNTS = ("new", "changed", "unchanged", "skipped", "refused")
 
+BUSY = _("This file is being worked on. Wait until that has ended, or stop it.")
 PROBLEMS = {
     "empty": _("The file is empty."),
     "no-rows": _("There is one row in this file, and none below it. The first row is taken for the headings."),
@@ -54,6 +62,7 @@ PROBLEMS = {
     "encoding": _("The letters of this file are in an encoding that is not known here. Save it as UTF-8."),
     "rows": _("This file has more than %(rows)s rows. Split it into several."),
     "columns": _("This file has more than %(columns)s columns. Leave out what is not needed."),
+    "sheet": _("There is no such sheet in this workbook."),
     "large": _("Reading this file takes too much memory. Split it into several."),
     "slow": _("Reading this file takes too long. Split it into several."),
 }
@@ -73,25 +82,38 @@ class ImportRun(models.Model):
         MATCHED = "matched", _("Matched")
         CHECKED = "checked", _("Checked")
         DONE = "done", _("Imported")
+        UNDONE = "undone", _("Undone")
 
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="imports")
     kind = models.SlugField(max_length=20)
     file_name = models.CharField(max_length=200)
     folder = models.UUIDField(default=uuid4, unique=True, editable=False)
     encoding = models.CharField(max_length=20, blank=True)
+    sure = models.BooleanField(default=True)  # of the encoding
     delimiter = models.CharField(max_length=1, blank=True)
     sheet = models.CharField(max_length=100, blank=True)
-    header_row = models.PositiveIntegerField()
-    columns = models.JSONField()  # [{"name", "filled", "samples", "values"}], see crm.sheets
+    sheets = models.JSONField(default=list)  # [{"name", "hidden"}] of a workbook
+    header_row = models.PositiveIntegerField()  # 0 where there are no headings
+    top = models.JSONField(default=list)  # the first rows of the sheet as they are, those over the headings too
+    columns = models.JSONField()  # [{"name", "filled", "samples", "values", "days"}], see crm.sheets
     rows = models.PositiveIntegerField()
-    # {field: {"column": number} or {"value": text}}; with "beside" where the column goes to another field first
+    # {field: {"column": number} or {"value": text}}; with "beside" where the column goes to another field first, with
+    # "order" where days in it begin with the day or the month, "unknown" where records that it names are entered
     matching = models.JSONField(default=dict)
     known = models.JSONField(default=dict)  # {field: {text of the file: key of ours}}
+    by = models.SlugField(max_length=20, blank=True)  # the key by which a row is recognised, of the resource's
+    mode = models.SlugField(max_length=10, blank=True)  # what becomes of what is there already, of the resource's
+    whole = models.BooleanField(default=False)  # all rows, or none
     state = models.CharField(max_length=8, choices=State, default=State.UPLOADED)
     new = models.PositiveIntegerField(default=0)  # as the last check or import counted; together, the rows
-    there = models.PositiveIntegerField(default=0)
+    changed = models.PositiveIntegerField(default=0)
+    unchanged = models.PositiveIntegerField(default=0)
+    skipped = models.PositiveIntegerField(default=0)
     refused = models.PositiveIntegerField(default=0)
     sample = models.JSONField(default=list)  # [[(label, text), …], …] of the first rows that come in
+    changes = models.JSONField(default=list)  # [[name, [(label, old, new), …]], …] of the first that change
+    batch = models.OneToOneField(Batch, models.SET_NULL, null=True, related_name="+")  # what came in
+    broken = models.CharField(max_length=300, blank=True)  # why an import that was to be whole was undone
     job = models.ForeignKey(Job, models.SET_NULL, null=True, related_name="+")  # the last
     created_at = models.DateTimeField(default=timezone.now)
 
@@ -119,18 +141,33 @@ class ImportRun(models.Model):
 
     @property
     def standing(self):
-        """This will give the state, or what its job does or came to: "checking", "running", "failed", "cancelled"."""
+        """This will give the state, or what its job does or came to: checking, running, undoing, failed, cancelled."""
         if self.is_busy:
-            return "checking" if self.job.kind == "check_import" else "running"
+            return {"check_import": "checking", "undo_import": "undoing"}.get(self.job.kind, "running")
         if self.job is not None and self.job.state in (Job.State.FAILED, Job.State.CANCELLED):
             return str(self.job.state)
         return str(self.state)
 
     @property
     def counts(self):
-        """This will give {"new", "there", "refused"}: so far, of a job that is not done; else of the last that is."""
-        facts = self.job.result if self.job is not None and self.job.state != Job.State.DONE else None
-        return {name: facts.get(name, 0) if facts else getattr(self, name) for name in COUNTS}
+        """This will give {one of COUNTS: rows}: so far, of a job that is not done; else of the last that is."""
+        facts = self.job.result if self.job is not None and self.job.state != Job.State.DONE else {}
+        return {name: facts.get(name, 0) if "position" in facts else getattr(self, name) for name in COUNTS}
+
+    @property
+    def comes_in(self):
+        """This will give how many rows enter or change a record."""
+        return self.new + self.changed
+
+    @property
+    def can_be_undone(self):
+        """This will tell whether something came in that can be undone still."""
+        return not self.is_busy and self.batch is not None and self.batch.can_be_undone
+
+    @property
+    def left(self):
+        """This will list what could not be undone, as journal entries."""
+        return self.batch.entries.filter(state="left").select_related("about_type") if self.batch else []
 
     @property
     def names(self):
@@ -141,6 +178,16 @@ class ImportRun(models.Model):
         """This will give what imports this kind, in the name of `user`. Raises NotAllowed."""
         return kinds()[self.kind](user)
 
+    def earlier(self):
+        """This will give what headings meant in the owner's imports of this kind before: {heading: field}."""
+        before = ImportRun.objects.filter(owner=self.owner_id, kind=self.kind, pk__lt=self.pk or 2**62)
+        meant = {}
+        for run in reversed(before.exclude(state=self.State.UPLOADED).order_by("-pk")[:EARLIER]):
+            for name, source in run.matching.items():
+                if "column" in source and not source.get("beside") and source["column"] < len(run.names):
+                    meant[heading(run.names[source["column"]])] = name
+        return meant
+
     @property
     def _path(self):
         return Path(settings.MEDIA_ROOT) / "imports" / str(self.folder)
@@ -150,6 +197,15 @@ class ImportRun(models.Model):
         with (self._path / "rows").open(encoding="utf-8") as file:
             for line in islice(file, after, None):
                 yield json.loads(line)
+
+    def _foretold(self, after):
+        """This will yield what the check said of the rows, less the first `after`. Raises Refused where it is lost."""
+        try:
+            with (self._path / "verdicts").open(encoding="utf-8") as file:
+                for line in islice(file, after, None):
+                    yield json.loads(line)
+        except FileNotFoundError as error:
+            raise Refused(_("Check the rows first.")) from error
 
     def refused_rows(self):
         """This will yield (row, sentence) of each refused row."""
@@ -181,22 +237,44 @@ class ImportRun(models.Model):
             with (run._path / "upload").open("wb") as kept:
                 for part in file.chunks():
                     kept.write(part)
-            for name, value in run._look().items():
-                setattr(run, name, value)
+            run._found(run._look())
             run.save(force_insert=True)
         except BaseException:
             shutil.rmtree(run._path, ignore_errors=True)
             raise
         return run
 
-    def _look(self):
+    def reread(self, *, by, **choice):
+        """
+        This will read the file anew as `choice` says: {"sheet", "header_row", "encoding", "delimiter"}, of which what
+        is left out is found. Raises NotAllowed, and Refused while a job is at it or where it cannot be read so.
+        """
+        if self.owner_id != by.pk:
+            raise NotAllowed()
+        if self.is_busy:
+            raise Refused(BUSY)
+        found = self._look(choice, target="rows.new")
+        with self._changing(by) as it:
+            it._found(found)
+            it._begin(self.State.UPLOADED)
+            it.matching, it.known = {}, {}
+            (self._path / "rows.new").replace(self._path / "rows")
+
+    def _found(self, found):
+        """This will keep what the reader found."""
+        for name, value in found.items():
+            setattr(self, {"sample": "top"}.get(name, name), value)
+
+    def _look(self, choice=None, target="rows"):
         """This will read the upload in a process of its own, and give what it found. Raises Refused."""
         limits = {
             "process": {"memory": MEMORY, "seconds": SECONDS, "written": WRITTEN},
             "rows": settings.IMPORT_MOST_ROWS,
             "columns": MOST_COLUMNS,
         }
-        reader = [sys.executable, "-m", "crm.sheets", self._path / "upload", self._path / "rows", json.dumps(limits)]
+        if choice:
+            limits["choice"] = choice
+        reader = [sys.executable, "-m", "crm.sheets", self._path / "upload", self._path / target, json.dumps(limits)]
         environment = {"PYTHONUTF8": "1"}  # nothing of ours, such as the keys, lies within reach of what it reads
         try:
             ended = subprocess.run(  # noqa: S603  our own words
@@ -212,30 +290,67 @@ class ImportRun(models.Model):
             raise Refused(PROBLEMS[found["problem"]] % told, field="file")
         return found
 
-    def match(self, matching, known, *, by):
-        """This will say which column, or which value, goes to which field. Raises Refused while a job is at it."""
+    def match(self, matching, known, *, by, key="", mode="", whole=False):
+        """
+        This will say which column, or which value, goes to which field; by which `key` a row is recognised, and what
+        becomes of what is there already; and whether all rows are to come in, or none. Raises Refused while a job is at
+        it.
+        """
         with self._changing(by) as it:
             it.matching, it.known = matching, known
-            it.state, it.job, it.sample = self.State.MATCHED, None, []
-            it.new = it.there = it.refused = 0
-            it.cells.all().delete()
+            it.by, it.mode, it.whole = key, mode, whole
+            it._begin(self.State.MATCHED)
+
+    def _begin(self, state):
+        """This will forget what was found out about the rows."""
+        self.state, self.job, self.sample, self.changes, self.broken = state, None, [], [], ""
+        for name in COUNTS:
+            setattr(self, name, 0)
+        self.cells.all().delete()
 
     def check_(self, *, by):
         """This will have every row looked at, and nothing written. Raises Refused."""
         with self._changing(by) as it:
             if it.state == self.State.UPLOADED:
                 raise Refused(_("Match the columns first."))
-            it.state = self.State.MATCHED
+            it.state, it.broken = self.State.MATCHED, ""
             it.job = Job.enqueue("check_import", by=by, run=it.pk)
 
     def start(self, *, by):
-        """This will have the good rows come in. Raises Refused unless all were checked, or where none is good."""
+        """
+        This will have the good rows come in. Raises Refused unless all were checked, where none is good, and where one
+        is not and it is to be all or nothing.
+        """
         with self._changing(by) as it:
             if it.state != self.State.CHECKED:
                 raise Refused(_("Check the rows first."))
-            if not it.new:
+            if not it.comes_in:
                 raise Refused(_("No row of this file comes in."))
+            if it.whole and it.refused:
+                raise Refused(_("All rows are to come in, or none, and some are refused."))
+            if it.batch is None or it.batch.entries.exclude(state="stands").exists():
+                it.batch = Batch.objects.create(by=by, act="import")
+            it.batch.at = timezone.now()
+            it.batch.save(update_fields=["at"])
             it.job = Job.enqueue("run_import", by=by, run=it.pk)
+
+    def undo(self, *, by):
+        """
+        This will have all that came in go again, but for what was touched since. Raises Refused where there is nothing
+        such, or after 7 days.
+        """
+        with self._changing(by) as it:
+            if not it.can_be_undone:
+                raise Refused(_("There is nothing of this import that can be undone."))
+            it.job = Job.enqueue("undo_import", by=by, run=it.pk)
+
+    def was_broken_off(self, job):
+        """This will have undone what is to be whole and has come in in part; `job` has ended without being done."""
+        it = locked(self)
+        if it.whole:
+            it.broken = str(job.error or _("It was stopped."))[:300]
+            it.job = Job.enqueue("undo_import", by=None, run=it.pk)  # nobody's, so nobody stops it
+            it.save()
 
     @transaction.atomic
     def discard(self):
@@ -251,7 +366,7 @@ class ImportRun(models.Model):
             if it.owner_id != by.pk or not kinds()[it.kind].may(by):
                 raise NotAllowed()
             if it.is_busy:
-                raise Refused(_("This file is being worked on. Wait until that has ended, or stop it."))
+                raise Refused(BUSY)
             yield it
             it.save()
         self.__dict__.update({name: value for name, value in it.__dict__.items() if name != "_state"})
@@ -262,60 +377,108 @@ class ImportRun(models.Model):
     def work(self, job, *, writing):
         """
         This will look at all rows, and with `writing` enter the good ones, with the rights that the job's owner has
-        now. A check that was broken off begins anew; an import goes on after the last chunk that went in.
+        now. A check that was broken off begins anew; an import goes on after the last chunk that went in. Raises
+        Refused where a row would come to anything else than the check said.
         """
         resource = self.resource(job.owner)
-        resource.match(self.matching, self.known)
-        facts = (
-            job.result
-            if writing and "position" in job.result
-            else {"position": 0, "charged": {}} | dict.fromkeys(COUNTS, 0)
-        )
+        resource.match(self.matching, self.known, by=self.by, mode=self.mode)
+        facts = {"position": 0, "charged": {}} | dict.fromkeys(COUNTS, 0)
+        if writing:
+            facts |= {name: job.result[name] for name in facts if name in job.result}
         resource.charged = facts["charged"]
         if not facts["position"]:
             with transaction.atomic():
                 self.cells.all().delete()
                 job.keep(**facts)
-        seen, sample = set(), []
+        foretold = self._foretold(facts["position"]) if writing else None
+        seen, samples = None if writing else set(), {"sample": [], "changes": []}
         lines, size = self.read_rows(after=facts["position"]), FIRST_CHUNK
-        while rows := list(islice(lines, size)):
-            verdicts = resource.read(rows)
-            began = time.monotonic()
-            with transaction.atomic():
-                counted, good = self._take(resource, verdicts, seen)
-                if writing and good:
-                    resource.write([verdict.record for verdict in good])
-                facts |= {name: facts[name] + counted[name] for name in COUNTS}
-                facts["position"] += len(rows)
-                job.keep(**facts)
-            took = max(time.monotonic() - began, 0.001)
-            size = round(min(LARGEST, 2 * size, max(SMALLEST, size * CHUNK_TAKES / took)))
-            sample += [self._shown(resource, verdict) for verdict in good[: SHOWN - len(sample)]]
-            job.progress(facts["position"], of=self.rows)
-            job.checkpoint()
+        with (self._path / "verdicts.new").open("w", encoding="utf-8") as kept:
+            while rows := list(islice(lines, size)):
+                began = time.monotonic()
+                verdicts = [] if writing else resource.judge(rows, seen)
+                with transaction.atomic():
+                    if writing:
+                        self._one_at_a_time()
+                        verdicts = resource.judge(rows, seen)
+                    told, done = self._decide(resource, verdicts, writing, foretold)
+                    facts |= self._count(resource, verdicts, facts)
+                    facts["position"] += len(rows)
+                    job.keep(**facts)
+                if not writing:
+                    kept.writelines(json.dumps(one) + "\n" for one in told)
+                    self._show(resource, verdicts, done, samples)
+                took = max(time.monotonic() - began, 0.001)
+                size = round(min(LARGEST, 2 * size, max(SMALLEST, size * CHUNK_TAKES / took)))
+                job.progress(facts["position"], of=self.rows)
+                job.checkpoint()
         with transaction.atomic():
-            self._end(job, resource, facts, sample, writing=writing)
+            self._end(job, resource, facts, samples, writing=writing)
             job.keep()
 
-    def _take(self, resource, verdicts, seen):
-        """This will count the verdicts of a chunk, keep the refused cells, and give the verdicts on what comes in."""
-        readable = [verdict for verdict in verdicts if verdict.record is not None]
-        there = resource.there([verdict.record for verdict in readable]) if readable else set()
-        counted, good, cells = Counter(), [], []
-        for verdict in verdicts:
-            if verdict.record is None:
-                counted["refused"] += 1
-                cells += [self._cell(resource, verdict, *fault) for fault in verdict.faults]
-                continue
-            identity = resource.identity(verdict.record)
-            if identity in there or identity in seen:
-                counted["there"] += 1
-            else:
-                seen.add(identity)
-                counted["new"] += 1
-                good.append(verdict)
-        RefusedCell.objects.bulk_create(cells)
-        return counted, good
+    def _one_at_a_time(self):
+        """This will have imports of one kind by one person wait for each other: each asks first what is there."""
+        list(ImportRun.objects.filter(owner=self.owner_id, kind=self.kind).order_by("pk").select_for_update())
+
+    def _decide(self, resource, verdicts, writing, foretold):
+        """
+        This will do what the verdicts say, or try; and give what is told of each, and (record, values before) of those
+        that change. Raises Refused where that is not what was `foretold`.
+        """
+        before = list(islice(foretold, len(verdicts))) if writing else []
+        if writing:
+            for verdict, said in zip(verdicts, before, strict=True):
+                if said == AGAIN:  # of a row in this file: the check knew all of them
+                    verdict.fate = AGAIN
+        told = [verdict.told for verdict in verdicts]
+        done = resource.changing([one for one in verdicts if one.fate == CHANGED], writing=writing)
+        told = [REFUSED if one.fate == REFUSED else said for one, said in zip(verdicts, told, strict=True)]
+        if writing and told != before:
+            row = next(one.row[0] for one, said, now in zip(verdicts, before, told, strict=True) if said != now)
+            raise Refused(_("Row %(row)s would no longer come to what the check said. Check again.") % {"row": row})
+        entering = [one for one in verdicts if one.fate == NEW]
+        if writing and (entering or done):
+            entered, followed = resource.entering(entering) if entering else ((), ())
+            self.batch.note(entered=entered, changed=done, followed=followed)
+        return told, done
+
+    def _count(self, resource, verdicts, facts):
+        """This will count what becomes of the rows of a chunk, and keep the refused cells."""
+        fates = Counter("skipped" if verdict.fate == AGAIN else verdict.fate for verdict in verdicts)
+        RefusedCell.objects.bulk_create(
+            self._cell(resource, verdict, *fault)
+            for verdict in verdicts
+            if verdict.fate == REFUSED
+            for fault in verdict.faults
+        )
+        return {name: facts[name] + fates[name] for name in COUNTS}
+
+    def _show(self, resource, verdicts, done, samples):
+        """This will keep how the first rows look that come in, and the first records that change."""
+        sample, changes = samples["sample"], samples["changes"]
+        if len(sample) < SHOWN:
+            new = [verdict for verdict in verdicts if verdict.fate == NEW][: SHOWN - len(sample)]
+            sample += [self._shown(resource, verdict) for verdict in new]
+        if len(changes) < CHANGES_SHOWN and done:
+            changed = [verdict for verdict in verdicts if verdict.fate == CHANGED]
+            for verdict, (record, before) in zip(changed, done, strict=True):
+                sides = [
+                    (str(resource.fields[name].label), readable(before[name]), readable(value))
+                    for name, value in verdict.changes.items()
+                ]
+                changes.append([str(record), sides])
+            del changes[CHANGES_SHOWN:]
+
+    def take_back(self, job):
+        """This will undo what came in, and say so; broken off, it goes on where it was."""
+        self.batch.undo(job, by=self.owner)
+        with transaction.atomic():
+            it = locked(self)
+            it.state = self.State.UNDONE
+            it.save()
+            counts = {name: job.result.get(name, 0) for name in ("undone", "left")}
+            Audit.note("import_undone", by=job.owner, what=self.kind, file=self.file_name, run=self.pk, **counts)
+            job.keep()
 
     def _cell(self, resource, verdict, name, text, reason):
         column = self.matching.get(name, {}).get("column")
@@ -337,17 +500,20 @@ class ImportRun(models.Model):
         }
         return list((resource.preview(verdict.record) | values).items())
 
-    def _end(self, job, resource, facts, sample, *, writing):
+    def _end(self, job, resource, facts, samples, *, writing):
         it = locked(self)
         it.state = self.State.DONE if writing else self.State.CHECKED
-        it.sample = it.sample if writing else sample
         for name in COUNTS:
             setattr(it, name, facts[name])
-        it.save()
         if writing:
             counts = {name: facts[name] for name in COUNTS}
             Audit.note("imported", by=job.owner, what=self.kind, file=self.file_name, run=self.pk, **counts)
             resource.ended(it, facts["charged"])
+            Batch.objects.filter(pk=it.batch_id).update(at=timezone.now())
+        else:
+            it.sample, it.changes = samples["sample"], samples["changes"]
+            (self._path / "verdicts.new").replace(self._path / "verdicts")
+        it.save()
 
 
 class RefusedCell(models.Model):
@@ -365,6 +531,53 @@ class RefusedCell(models.Model):
 
     def __str__(self):
         return f"{self.row}: {self.reason}"
+
+
+class SavedMatching(models.Model):
+    """How somebody matched the columns of a file, under a name, for the next one like it."""
+
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+", db_index=False)
+    kind = models.SlugField(max_length=20)
+    name = models.CharField(max_length=80)
+    sources = models.JSONField()  # as ImportRun.matching, a column by its heading
+    known = models.JSONField(default=dict)
+    options = models.JSONField(default=dict)  # {"by", "mode", "whole"}
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint(fields=["owner", "kind", "name"], name="saved_matching_name")]
+
+    def __str__(self):
+        return self.name
+
+    @property
+    def label(self):
+        return kinds()[self.kind].label
+
+    @classmethod
+    def keep(cls, name, run):
+        """This will keep how the columns of `run` are matched now, in the place of what had that name."""
+        sources = {
+            field: source | {"column": run.names[source["column"]]} if "column" in source else source
+            for field, source in run.matching.items()
+        }
+        kept = {
+            "sources": sources,
+            "known": run.known,
+            "options": {"by": run.by, "mode": run.mode, "whole": run.whole},
+        }
+        cls.objects.update_or_create(owner=run.owner, kind=run.kind, name=name, defaults=kept)
+
+    def matching(self, names):
+        """This will give the matching of a file with the headings `names`; what it does not have is left out."""
+        places = {heading(name): number for number, name in reversed(list(enumerate(names)))}
+        matching = {}
+        for field, source in self.sources.items():
+            if "column" not in source:
+                matching[field] = source
+            elif (number := places.get(heading(source["column"]))) is not None:
+                matching[field] = source | {"column": number}
+        return matching
 
 
 def readable(value):
@@ -390,6 +603,7 @@ def letters(number):
 
 def tidy(before):
     """This will discard imports older than `before` that nobody works on, and folders that no import names."""
+    journal.tidy()
     for run in ImportRun.objects.filter(created_at__lt=before).select_related("job"):
         if not run.is_busy:
             run.discard()

@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from crm.fields import narrow
 from crm.models import Audit, Department, Role, User
-from crm.resources import Cell, Column, Few, Importing, importable
+from crm.resources import Cell, Column, Few, Importing, by_identity, importable
 from crm.verbs import NotAllowed, Refused
 
 
@@ -48,6 +48,7 @@ class UserImport(Importing):
     hint = _("They can sign in once they have chosen a password, by the link that “Forgot password?” sends.")
     url_name = "admin:crm_user_changelist"
     act = "administer"
+    keys = {"username": _("User name")}
     aliases = {
         "name": "full name, sales agent, employee, 姓名, 员工, 人员",
         "username": "login, user, 用户名, 账号, 登录名",
@@ -92,10 +93,13 @@ class UserImport(Importing):
     def identity(self, person):
         return person.username
 
-    def there(self, people):
-        return set(
-            User.objects.filter(username__in=[one.username for one in people]).values_list("username", flat=True)
-        )
+    def existing(self, people):
+        names = {person.username for person in people}
+        found = User.objects.filter(username__in=names).select_related("department")
+        return by_identity((person.username, person) for person in found)
+
+    def compared(self, values, there):
+        return {name: value for name, value in values.items() if name != "role"}
 
     @transaction.atomic
     def write(self, people):

@@ -72,18 +72,22 @@ class Lost(Interrupted):
 class Kind:
     function: Callable  # takes the Job, gives a dict for its result or None
     limit: timedelta
+    broken: Callable | None  # takes the Job, in the transaction that ends it as failed or cancelled
 
 
 _kinds: dict[str, Kind] = {}
 
 
-def job(name, *, minutes=60):
-    """This will make the decorated function the job called `name`; an attempt may take so many minutes."""
+def job(name, *, minutes=60, broken=None):
+    """
+    This will make the decorated function the job called `name`; an attempt may take so many minutes. Where it fails for
+    good or is cancelled, `broken` is called with it.
+    """
 
     def decorate(function):
         if name in _kinds:
             raise ValueError(f'Two jobs are called "{name}".')
-        _kinds[name] = Kind(function, timedelta(minutes=minutes))
+        _kinds[name] = Kind(function, timedelta(minutes=minutes), broken)
         return function
 
     return decorate
@@ -239,11 +243,14 @@ class Job(models.Model):
         if not Job.objects.visible_to(by).filter(pk=self.pk).exists():
             raise NotAllowed()
         unended = Job.objects.filter(pk=self.pk, finished_at=None)
-        # In this order: a job claimed in between is waiting no more, and is asked.
-        if not unended.filter(state=Job.State.WAITING).update(
-            state=Job.State.CANCELLED, cancel_requested_at=Now(), finished_at=Now()
-        ) and not unended.update(cancel_requested_at=Now()):
-            raise Refused(_("This has already ended."))
+        with transaction.atomic():
+            # In this order: a job claimed in between is waiting no more, and is asked.
+            if unended.filter(state=Job.State.WAITING).update(
+                state=Job.State.CANCELLED, cancel_requested_at=Now(), finished_at=Now()
+            ):
+                self._was_broken_off()
+            elif not unended.update(cancel_requested_at=Now()):
+                raise Refused(_("This has already ended."))
         self.refresh_from_db()
 
     # What a job's function calls
@@ -333,13 +340,21 @@ class Job(models.Model):
         ticket = run_job.using(run_after=timezone.now() + after if after else None).enqueue(self.pk)
         Job.objects.filter(pk=self.pk).update(ticket=ticket.id)
 
+    @transaction.atomic
     def _end(self, state, *, error=""):
         """This will write how the job ended, unless it is no longer this worker's."""
         self.state = state
         changes = {"result": self.result} if state == Job.State.DONE else {}
-        Job.objects.leased(self).update(
+        ended = Job.objects.leased(self).update(
             state=state, error=error, finished_at=Now(), done=self.done, of=self.of, note=self.note, **changes
         )
+        if ended and state != Job.State.DONE:
+            self._was_broken_off()
+
+    def _was_broken_off(self):
+        kind = kinds().get(self.kind)
+        if kind is not None and kind.broken is not None:
+            kind.broken(self)
 
     @transaction.atomic
     def _try_again(self, error, *, counted=True):

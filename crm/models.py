@@ -357,8 +357,9 @@ class NumberSequence(models.Model):
 
 # Models of this app in modules of their own
 from crm.exports import ExportRun  # noqa: E402, F401  needs User and Audit above
-from crm.importing import ImportRun, RefusedCell  # noqa: E402, F401  needs User and Audit above
+from crm.importing import ImportRun, RefusedCell, SavedMatching  # noqa: E402, F401  needs User and Audit above
 from crm.jobs import Job  # noqa: E402, F401  needs User above
+from crm.journal import Batch, Entry  # noqa: E402, F401  needs User above
 from crm.once import Once  # noqa: E402, F401  needs User above
 from crm.organisation import Organisation  # noqa: E402  needs Audit above
 from crm.pulse import WorkerPulse  # noqa: E402, F401  beside those

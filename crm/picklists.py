@@ -212,6 +212,13 @@ def successor(value):
     return value
 
 
+def needs_a_name_alone(model):
+    """This will tell whether a value of the list is whole with a name: nothing else of it has to be said."""
+    shared = {"id", *(field.name for field in Picklist._meta.fields)}
+    own = [field for field in model._meta.concrete_fields if field.name not in shared]
+    return all(field.has_default() or field.blank or field.null for field in own)
+
+
 def free_key(model, names):
     """This will make a key of a name that no value of the list has yet."""
     base = key = slugify(names.get("en", ""))[:32] or word_of(model)

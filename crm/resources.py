@@ -1,22 +1,24 @@
 """
-What an import of one kind of record is made of: fields, the columns that may feed them, how a cell is read, how rows go
-in.
+What an import of one kind of record is made of: fields, the columns that may feed them, how a cell is read, what
+becomes of a row.
 
 Resources are django-import-export's; its fields and widgets say what there is. Matching columns is ours, and so is
-writing: rows go in by the bulk twin of the verb that a form calls. A cell is read by the very field of that form, so a
-row is refused where the form would refuse it; what was read once is remembered, and look-ups ask for the texts of many
-rows at a time.
+writing: rows go in by the bulk twin of the verb that a form calls, and change what is there by the verb itself. A cell
+is read by the very field of that form, so a row is refused where the form would refuse it; what was read once is
+remembered, and look-ups ask for the texts of many rows at a time.
 
 An app's `imports.py` holds its resources and is found by itself:
 
     @importable
     class CustomerImport(Importing):
         key, label, hint, url_name = "customers", _("Customers"), _("…"), "customers"
+        keys = {"name": _("Customer name"), …}  # by what a row is recognised; the first unless one chooses
+        modes = CHANGES                         # what may become of one that is there already
 
         def columns(self): ...           # what may be fed, as Columns
         def build(self, values): ...     # a record, not saved; may raise Refused
-        def identity(self, record): ...  # what tells that a row is there already
-        def there(self, records): ...    # which identities of those are
+        def identity(self, record): ...  # what tells that a row is there already, by the key that was chosen
+        def existing(self, records): ... # {identity: [records, two at most]} of those that are there
         def write(self, records): ...    # the bulk twin
 
         class Meta:
@@ -25,10 +27,12 @@ An app's `imports.py` holds its resources and is found by itself:
 
 import re
 from collections import namedtuple
+from dataclasses import dataclass, field
 
 from django import forms
 from django.conf import settings
 from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.db.models import Q
 from django.utils import translation
 from django.utils.module_loading import autodiscover_modules
@@ -37,20 +41,59 @@ from import_export.fields import Field
 from import_export.resources import ModelResource
 from import_export.widgets import Widget
 
-from crm import permissions
-from crm.fields import narrow
+from crm import permissions, picklists
+from crm.fields import DayField, MomentField, narrow, year_first
 from crm.kinds import is_storable
+from crm.names import Picklist
+from crm.pickers import PersonPicker
 from crm.verbs import NotAllowed, Refused
 
 REMEMBERED = 20_000  # texts of a column, and what they were read as
 EMPTY = (None, "")
 
-Verdict = namedtuple(
-    "Verdict", ["row", "record", "values", "faults"]
-)  # row: [number, *cells]; faults: [(field, text, sentence)]
-Source = namedtuple(
-    "Source", ["name", "at", "known", "widget"]
-)  # a field, its place in a row, {text: key}, how it is read
+# What may become of a row whose record is there already
+SKIP, FILL, OVERWRITE, CREATE = "skip", "fill", "overwrite", "create"
+MODES = {
+    SKIP: (_("Leave it as it is"), _("Only what is not there yet comes in.")),
+    FILL: (_("Fill what is empty"), _("A cell goes into a field that is empty; nothing else changes.")),
+    OVERWRITE: (_("Overwrite it"), _("What the file says goes before what is there; an empty cell changes nothing.")),
+    CREATE: (_("Enter it once more"), _("Every row becomes a record of its own, also where there is one already.")),
+}
+ENTERS = (SKIP, CREATE)
+CHANGES = (SKIP, FILL, OVERWRITE, CREATE)
+
+# What becomes of a row, as the check foretells it
+NEW, CHANGED, UNCHANGED, SKIPPED, AGAIN, REFUSED = "new", "changed", "unchanged", "skipped", "again", "refused"
+
+ADD = "+"  # what a text stands for that becomes a value of its list
+
+# A field, its place in a row, {text: key}, how it is read, and which comes first in a day, "dmy" or "mdy", or None
+Source = namedtuple("Source", ["name", "at", "known", "widget", "order"])
+
+
+@dataclass
+class Verdict:
+    """What is to become of a row, [number, *cells]: the record that was built of it, or its faults."""
+
+    row: list
+    record: object
+    values: dict
+    faults: list  # [(field, text, sentence)]
+    fate: str = REFUSED
+    there: object = None  # the record that is there already
+    changes: dict = field(default_factory=dict)  # {field: value} that it gets
+
+    def refuse(self, sentence, *, name=None, text=""):
+        self.fate, self.changes = REFUSED, {}
+        self.faults.append((name, text, str(sentence)))
+
+    @property
+    def told(self):
+        """This will give what the check keeps of it, and the import compares: as short as can be."""
+        if self.fate == CHANGED:
+            return [self.fate, self.there.pk, self.there.version, sorted(self.changes)]
+        return self.fate
+
 
 _kinds = {}
 
@@ -79,6 +122,7 @@ class Cell(Widget):
     """Reads a text as a form's field does, and as the model's field allows."""
 
     options = ()  # (key, name) of each value, where there are few; such a field can be given one value for all rows
+    picker = None  # the field of a form by which one of many is chosen
     messages = {
         "required": _("Fill this in."),
         "unknown": _("“%(text)s” is not in the list."),
@@ -112,6 +156,32 @@ class Cell(Widget):
     def prepare(self, texts):
         """This will look up what `texts`, a set, mean: all at once."""
 
+    @property
+    def is_of_days(self):
+        return isinstance(self.field, DayField | MomentField)
+
+    def keyed(self, key):
+        """This will give the value of a key that was chosen for a text of the file."""
+        return self.clean(key)
+
+    # What is not there yet, and is entered with the rows that name it: a value of a list, a customer
+
+    new = None  # the Cell that reads the name of such a record, where any text may be one
+    creating = False  # whether it is
+    pending = False  # whether something was added that is not entered yet
+
+    def may_add(self, user):
+        """This will tell whether `user` may have a single text added to what it reads."""
+        return False
+
+    def add(self, text):
+        """This will give what `text` names, not saved where it is not there yet. Raises ValidationError."""
+        raise NotImplementedError
+
+    def enter(self, values, *, by):
+        """This will enter those of `values`, as `add` gave them, that are not there yet; and give these."""
+        return []
+
     def refuse(self, code, text=""):
         raise ValidationError(self.messages[code], code=code, params={"text": text[:60]})
 
@@ -119,10 +189,11 @@ class Cell(Widget):
 class Few(Cell):
     """One of few, by key or by its name in any language."""
 
-    def __init__(self, values, *, required=False):
-        """`values` are (key, names, value)."""
+    def __init__(self, values, *, required=False, model=None):
+        """`values` are (key, names, value); of `model`, a picklist, more may be entered."""
         super().__init__()
         self.required = required
+        self.model = model if model is not None and picklists.needs_a_name_alone(model) else None
         values = list(values)
         self.options = [(key, names[0]) for key, names, _value in values]
         self._by_name = {}
@@ -137,10 +208,31 @@ class Few(Cell):
             self.refuse("required")
         return found
 
+    def may_add(self, user):
+        return self.model is not None and permissions.allows(user, "administer")
+
+    def add(self, text):
+        name = " ".join(text.split())
+        value = self._by_name.get(same(name))
+        if value is None:
+            value = self.model(names={translation.get_language(): name})
+            value.clean_fields(exclude=["key"])
+            self._by_name[same(name)] = value
+            self.pending = True
+        return value
+
+    def enter(self, values, *, by):
+        fresh = {same(value.name): value for value in values if value.pk is None}
+        for value in fresh.values():
+            picklists.create(value, by=by)
+        return list(fresh.values())
+
     @classmethod
     def of_picklist(cls, queryset, **kwargs):
-        """This will read the records of `queryset`, which have a key and names."""
-        return cls(((one.key, [one.name, *one.names.values()], one) for one in queryset), **kwargs)
+        """This will read the records of `queryset`, or of a list, which have a key and names."""
+        model = getattr(queryset, "model", None)
+        values = ((one.key, [one.name, *one.names.values()], one) for one in queryset)
+        return cls(values, model=model if model and issubclass(model, Picklist) else None, **kwargs)
 
     @classmethod
     def of_choices(cls, choices, **kwargs):
@@ -151,13 +243,20 @@ class Few(Cell):
 class Record(Cell):
     """One of many records, by its very name among those of `queryset`; what is outside it does not exist."""
 
-    def __init__(self, queryset, *names, required=False):
-        """`names` are the fields that a text may name it by; what the first says goes before what the second says."""
+    def __init__(self, queryset, *names, required=False, new=None, picker=None):
+        """
+        `names` are the fields that a text may name it by; what the first says goes before what the second says. `new`
+        is the Cell that reads the first of them, where one that is not there may be entered; `picker` the field by
+        which a form has one chosen.
+        """
         super().__init__()
         self.queryset = queryset
         self.names = names
         self.required = required
+        self.new = new
+        self.picker = picker
         self._found = {}  # {text: list of at most two}
+        self._chosen = {}  # {key: record}
 
     def prepare(self, texts):
         new = {" ".join(text.split()) for text in texts if is_storable(text)} - self._found.keys() - {""}
@@ -181,9 +280,28 @@ class Record(Cell):
         if found is None:
             self.prepare({text})
             found = self._found.get(text, [])
+        if not found and self.creating:
+            return self.add(text)
         if len(found) != 1:
             self.refuse("several" if found else "unknown", text)
         return found[0]
+
+    def keyed(self, key):
+        if key not in self._chosen:
+            self._chosen[key] = self.queryset.filter(pk=key).first()
+        return self._chosen[key] or self.refuse("unknown", str(key))
+
+    def add(self, text):
+        fresh = self.queryset.model(**{self.names[0]: self.new.clean(text)})
+        self._found[text] = [fresh]
+        self.pending = True
+        return fresh
+
+    def enter(self, values, *, by):
+        fresh = list({id(value): value for value in values if value is not None and value.pk is None}.values())
+        if fresh:
+            self.queryset.model.create_all(fresh, by=by)
+        return fresh
 
 
 class Person(Record):
@@ -195,7 +313,7 @@ class Person(Record):
     }
 
     def __init__(self, queryset, **kwargs):
-        super().__init__(queryset, "username", "name", **kwargs)
+        super().__init__(queryset, "username", "name", picker=PersonPicker, **kwargs)
 
 
 # ── What may be fed ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -246,6 +364,8 @@ class Importing(ModelResource):
     key = label = hint = url_name = None
     act = "create"
     aliases = {}  # {field: other headings that mean it}
+    keys = {}  # {word: label}
+    modes = (SKIP,)
 
     def __init__(self, user):
         if not self.may(user):
@@ -256,6 +376,7 @@ class Importing(ModelResource):
         self.sources = []
         self.fixed = {}
         self.charged = {}  # {person: [records that they were put in charge of by somebody else, key of the first]}
+        self.by, self.mode = next(iter(self.keys)), self.modes[0]
 
     @classmethod
     def may(cls, user):
@@ -278,16 +399,40 @@ class Importing(ModelResource):
         return record
 
     def identity(self, record):
-        """This will give what makes a row the same as one that is there already."""
+        """This will give what makes a row the same as one that is there already; None where it has nothing such."""
         raise NotImplementedError
 
-    def there(self, records):
-        """This will give which identities of `records` are there already, among what the user may see."""
+    def existing(self, records):
+        """This will give those that are there already, of those that the user may see: {identity: [one or two]}."""
         raise NotImplementedError
+
+    def held(self, there, name):
+        """This will give what a record that is there holds of a field."""
+        return getattr(there, name)
+
+    def compared(self, values, there):
+        """This will give those of a row's values, {field: value}, that say something of a record that is there."""
+        return values
 
     def write(self, records):
-        """This will enter the records, all or none. Raises Refused."""
+        """
+        This will enter the records, all or none, and give what else it changed, as crm.journal notes what followed.
+        Raises Refused.
+        """
         raise NotImplementedError
+
+    def changeable(self, records):
+        """This will give the keys of those of `records` that the user may change."""
+        found = self._meta.model.objects.filter(pk__in=[record.pk for record in records])
+        return set(found.permitted(self.user, "change").order_by().values_list("pk", flat=True))
+
+    def change(self, there, values):
+        """This will give a record that is there other values, by its verbs. Raises Refused."""
+        there.give(values, by=self.user, seen=there.version)
+
+    def entered(self, record):
+        """This will give the row of the database that `write` made of a record."""
+        return record
 
     def preview(self, record):
         """This will give what is to be said of a record before it comes in, beside its cells: {label: text}."""
@@ -302,36 +447,141 @@ class Importing(ModelResource):
     def required(self):
         return [name for name, column in self.fields.items() if column.required]
 
-    def guess(self, names):
-        """This will give the matching that the headings of a file suggest: {field: {"column": n}}, or {"value": …}."""
+    def guess(self, names, earlier=None):
+        """
+        This will give the matching that the headings of a file suggest, {field: {"column": n}}, or {"value": …}; what
+        the user said of such headings before, {heading: field}, goes before what they mean in general.
+        """
         headings = {name: column.headings(self.aliases.get(name, "")) for name, column in self.fields.items()}
+        meant = [heading(text) for text in names]
         matching = {}
-        for number, text in enumerate(names):
-            meant = heading(text)
-            found = next((name for name in headings if name not in matching and meant in headings[name]), None)
-            if found:
+        for number, text in enumerate(meant):
+            name = (earlier or {}).get(text)
+            if name in self.fields and name not in matching:
+                matching[name] = {"column": number}
+        taken = {source["column"] for source in matching.values()}
+        for number, text in enumerate(meant):
+            found = next((name for name in headings if name not in matching and text in headings[name]), None)
+            if found and number not in taken:
                 matching[found] = {"column": number}
         for name, column in self.fields.items():
             if column.usual and name not in matching and column.usual in dict(column.widget.options):
                 matching[name] = {"value": column.usual}
         return matching
 
-    def match(self, matching, known):
-        """This will read rows by `matching` from now on; `known` is {field: {text of the file: key}}."""
+    def match(self, matching, known, *, by="", mode=""):
+        """
+        This will read rows by `matching` from now on; `known` is {field: {text of the file: key, or ADD}}. A row is
+        recognised `by` one of `keys`, and `mode` says what becomes of what is there already.
+        """
+        self.by = by if by in self.keys else next(iter(self.keys))
+        self.mode = mode if mode in self.modes else self.modes[0]
         self.sources, self.fixed = [], {}
         for name, source in matching.items():
             if name not in self.fields:  # what this person may feed no more
                 continue
             widget = self.fields[name].widget
             if "column" in source:
-                self.sources.append(Source(name, source["column"] + 1, known.get(name, {}), widget))
+                widget.creating = widget.new is not None and source.get("unknown") == CREATE
+                self.sources.append(
+                    Source(name, source["column"] + 1, known.get(name, {}), widget, source.get("order"))
+                )
             else:
                 self.fixed[name] = widget.clean(source["value"])
 
     # Rows
 
+    def judge(self, rows, seen):
+        """
+        This will give the Verdict on each of `rows`, [number, text, …], and write nothing. `seen` is the set of
+        identities of the rows before, to which it adds; None where a row that comes again is known already.
+        """
+        verdicts = self.read(rows)
+        good = [verdict for verdict in verdicts if verdict.record is not None]
+        there = self.existing([verdict.record for verdict in good]) if good and self.mode != CREATE else {}
+        for verdict in good:
+            self._decide(verdict, there, seen)
+        changed = [verdict for verdict in verdicts if verdict.fate == CHANGED]
+        may = self.changeable([verdict.there for verdict in changed]) if changed else set()
+        for verdict in changed:
+            if verdict.there.pk not in may:
+                verdict.refuse(_("It is there already, and you may not change it."))
+        return verdicts
+
+    def _decide(self, verdict, there, seen):
+        """This will say what becomes of a row that can be read."""
+        verdict.fate = NEW
+        identity = None if self.mode == CREATE else self.identity(verdict.record)
+        if identity is None:
+            return
+        found = [(one, self._differing(verdict, one)) for one in there.get(identity, ())]
+        same_one = next((one for one, differing in found if not differing), None)
+        if same_one is not None:
+            verdict.fate, verdict.there = UNCHANGED, same_one
+            return
+        if seen is not None:
+            keys = {identity, *(("there", one.pk) for one, _differing in found)}
+            if keys & seen:
+                verdict.fate = AGAIN
+                return
+            seen |= keys
+        if not found:
+            return
+        verdict.there, differing = found[0]
+        if self.mode == SKIP:
+            verdict.fate = SKIPPED
+        elif len(found) > 1:
+            verdict.refuse(_("There are several such records, so none of them is changed."))
+        else:
+            empty = {name: value for name, value in differing.items() if self.held(verdict.there, name) in EMPTY}
+            verdict.changes = differing if self.mode == OVERWRITE else empty
+            verdict.fate = CHANGED if verdict.changes else SKIPPED
+
+    def _differing(self, verdict, there):
+        values = {name: value for name, value in verdict.values.items() if value not in EMPTY}
+        values = self.compared(values, there)
+        return {name: value for name, value in values.items() if not alike(value, self.held(there, name))}
+
+    def changing(self, verdicts, *, writing):
+        """
+        This will do what the verdicts say of records that are there, or only try, and undo it at once; a verdict that
+        the record's own verb refuses is then one of refusal. Gives (record, {field: value before}) of each.
+        """
+        done = []
+        for verdict in verdicts:
+            before = {name: self.held(verdict.there, name) for name in verdict.changes}
+            try:
+                with transaction.atomic():
+                    self.change(verdict.there, verdict.changes)
+                    if not writing:
+                        transaction.set_rollback(True)
+            except Refused as refused:
+                verdict.refuse(refused.message, name=refused.field, text=self._text(refused.field, verdict.row))
+            else:
+                done.append((verdict.there, before))
+        return done
+
+    def entering(self, verdicts):
+        """
+        This will enter the records of the verdicts, and before these what they name and is not there yet. Gives
+        (records entered, what followed) as crm.journal notes them. Raises Refused.
+        """
+        records = [verdict.record for verdict in verdicts]
+        rows = [self.entered(record) for record in records]
+        fresh = []
+        for source in self.sources:
+            if source.widget.pending:
+                fresh += source.widget.enter([verdict.values[source.name] for verdict in verdicts], by=self.user)
+        if fresh:
+            for verdict, row in zip(verdicts, rows, strict=True):
+                for name, value in verdict.values.items():
+                    if value in fresh:
+                        setattr(row, name, value)  # which has a key by now
+        followed = self.write(records)
+        return [*fresh, *rows], followed or ()
+
     def read(self, rows):
-        """This will give the Verdict on each of `rows`, [number, text, …]; it writes nothing."""
+        """This will give the Verdict on what each of `rows` says by itself."""
         for source in self.sources:
             at = source.at
             source.widget.prepare({row[at] for row in rows if at < len(row)})
@@ -339,12 +589,13 @@ class Importing(ModelResource):
 
     def _verdict(self, row):
         values, faults, record = dict(self.fixed), [], None
-        for name, at, known, widget in self.sources:
+        for name, at, known, widget, order in self.sources:
             text = row[at] if at < len(row) else ""
-            if known:
-                text = known.get(text.strip(), text)
             try:
-                values[name] = widget.clean(text)
+                if known and (key := known.get(text.strip())):
+                    values[name] = widget.add(text) if key == ADD else widget.keyed(key)
+                else:
+                    values[name] = widget.clean(year_first(text, order) if order else text)
             except ValidationError as error:
                 faults.append((name, text, " ".join(error.messages)))
         if not faults:
@@ -359,3 +610,25 @@ class Importing(ModelResource):
     def _text(self, name, row):
         """This will give what stands in the cell that feeds the field, or ""."""
         return next((row[source.at] for source in self.sources if source.name == name and source.at < len(row)), "")
+
+
+def alike(value, held):
+    """This will tell whether a value says what is held; blanks round a text, and how its lines end, say nothing."""
+    if isinstance(value, str) and isinstance(held, str):
+        return value == held or value.strip().splitlines() == held.strip().splitlines()
+    return value == held
+
+
+def key_of(record):
+    """This will give what tells records apart of which some are not entered yet."""
+    return None if record is None else record.pk or f"new: {record}"
+
+
+def by_identity(pairs):
+    """This will gather (identity, record) as `existing` gives them."""
+    found = {}
+    for identity, record in pairs:
+        held = found.setdefault(identity, [])
+        if len(held) < 2:
+            held.append(record)
+    return found

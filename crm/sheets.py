@@ -23,6 +23,7 @@ from itertools import islice, zip_longest
 
 import python_calamine as calamine
 
+ENCODINGS = ["utf-8", "gb18030", "big5", "utf-16", "windows-1252"]
 DELIMITERS = [",", ";", "\t", "|"]
 BYTE_ORDER_MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 WORKBOOKS = (

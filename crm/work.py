@@ -28,10 +28,22 @@ def check_import(job):
     ImportRun.objects.get(pk=job.arguments["run"]).work(job, writing=False)
 
 
-@job("run_import", minutes=240)
+def undo_what_is_whole_or_not_at_all(job):
+    """This will undo what an import of all or nothing has entered, which did not come to its end."""
+    for run in ImportRun.objects.filter(pk=job.arguments["run"]):
+        run.was_broken_off(job)
+
+
+@job("run_import", minutes=240, broken=undo_what_is_whole_or_not_at_all)
 def run_import(job):
     """This will enter the good rows of an import."""
-    ImportRun.objects.get(pk=job.arguments["run"]).work(job, writing=True)
+    ImportRun.objects.select_related("batch").get(pk=job.arguments["run"]).work(job, writing=True)
+
+
+@job("undo_import", minutes=240)
+def undo_import(job):
+    """This will undo what an import entered and changed."""
+    ImportRun.objects.select_related("batch", "owner").get(pk=job.arguments["run"]).take_back(job)
 
 
 @job("export", minutes=120)

@@ -1,24 +1,35 @@
 """What may be imported of customers and of the people there."""
 
+from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 
 from crm.models import User
 from crm.permissions import EVERYWHERE
 from crm.pinyin import sort_key
-from crm.resources import Column, Few, Person, Record, importable
+from crm.resources import CHANGES, Cell, Column, Few, Person, Record, by_identity, importable, key_of
 from customers.forms import ContactForm, CustomerForm
 from customers.models import Contact, Customer
+from customers.pickers import CustomerPicker
 from notices.imports import Telling
+
+
+def named_customer(queryset, user, **kwargs):
+    """This will read the name of a customer of `queryset`; one that is not there may be entered with the row."""
+    name = Customer._meta.get_field("name")
+    new = Cell(CustomerForm(user=user).fields["name"], name)
+    return Record(queryset, "name", new=new, picker=CustomerPicker, **kwargs)
 
 
 @importable
 class CustomerImport(Telling):
-    """Customers, each as the form would take it; the same if the name is the same."""
+    """Customers, each as the form would take it; the same if the name is the same, or the tax id."""
 
     key = "customers"
     label = _("Customers")
-    hint = _("Each row becomes a customer. One of a name that you see already is left as it is.")
+    hint = _("Each row becomes a customer.")
     url_name = "customers"
+    keys = {"name": _("Customer name"), "tax_id": _("Tax id")}
+    modes = CHANGES
     aliases = {
         "name": "account, account name, company, company name, customer, organisation, organization, "
         "客户, 客户名称, 公司, 公司名称, 单位名称",
@@ -59,11 +70,13 @@ class CustomerImport(Telling):
         return columns
 
     def identity(self, customer):
-        return customer.name
+        return getattr(customer, self.by) or None
 
-    def there(self, customers):
-        names = {customer.name for customer in customers}
-        return set(Customer.objects.visible_to(self.user).filter(name__in=names).values_list("name", flat=True))
+    def existing(self, customers):
+        wanted = {self.identity(customer) for customer in customers} - {None}
+        visible = Customer.objects.visible_to(self.user).filter(**{f"{self.by}__in": wanted})
+        found = visible.select_related("industry", "level", "owner").order_by("id")
+        return by_identity((self.identity(customer), customer) for customer in found)
 
     def write(self, customers):
         Customer.create_all(customers, by=self.user)
@@ -72,12 +85,14 @@ class CustomerImport(Telling):
 
 @importable
 class ContactImport(Telling):
-    """Contacts, each as the form would take it; the same if name and customer are."""
+    """Contacts, each as the form would take it; the same if name and customer are, or the address or the number."""
 
     key = "contacts"
     label = _("Contacts")
-    hint = _("Each row becomes a contact of its customer. One of that name at the same customer is left as it is.")
+    hint = _("Each row becomes a contact of its customer.")
     url_name = "contacts"
+    keys = {"name": _("Name and customer"), "email": _("E-mail"), "mobile": _("Mobile")}
+    modes = CHANGES
     aliases = {
         "name": "contact, contact name, full name, person, 姓名, 联系人, 联系人姓名",
         "customer": "account, account name, company, customer name, organisation, organization, "
@@ -95,7 +110,7 @@ class ContactImport(Telling):
 
     def columns(self):
         fields = ContactForm(user=self.user).fields
-        customers = Record(Customer.objects.permitted(self.user, "add_contact"), "name", required=True)
+        customers = named_customer(Customer.objects.permitted(self.user, "add_contact"), self.user, required=True)
         return [
             self.column(fields, "name", required=True),
             self.column(fields, "customer", customers, required=True),
@@ -103,13 +118,20 @@ class ContactImport(Telling):
         ]
 
     def identity(self, contact):
-        return contact.name, contact.customer_id
+        if self.by == "name":
+            return contact.name, key_of(contact.customer)
+        return getattr(contact, self.by).lower() or None
 
-    def there(self, contacts):
-        names = {contact.name for contact in contacts}
-        keys = {sort_key(name) for name in names}  # which have an index
-        visible = Contact.objects.visible_to(self.user).filter(name_key__in=keys, name__in=names)
-        return set(visible.values_list("name", "customer_id"))
+    def existing(self, contacts):
+        visible = Contact.objects.visible_to(self.user).select_related("customer").order_by("id")
+        if self.by == "name":
+            names = {contact.name for contact in contacts}
+            keys = {sort_key(name) for name in names}  # which have an index
+            found = visible.filter(name_key__in=keys, name__in=names)
+        else:
+            wanted = {self.identity(contact) for contact in contacts} - {None}
+            found = visible.annotate(wanted=Lower(self.by)).filter(wanted__in=wanted) if wanted else ()
+        return by_identity((self.identity(contact), contact) for contact in found)
 
     def write(self, contacts):
         Contact.create_all(contacts, by=self.user)

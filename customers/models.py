@@ -217,6 +217,13 @@ class Customer(Placed, Filed, Recorded):
             if tell:
                 Message.tell([to, before], "transferred", it, by=by, to=describe(to))
 
+    @classmethod
+    def follow_back(cls, entry):
+        """This will have a customer that trades since past signings came in be a potential one again."""
+        found = cls.objects.filter(pk=entry.about_id, version=entry.version, status=cls.Status.TRADING)
+        found.exclude(opportunities__state="signed").update(status=cls.Status.POTENTIAL)
+        return ""
+
     def why_kept(self, user):
         """
         This will say why the customer cannot be deleted, naming nothing that `user` may not see; "" where it can
@@ -325,6 +332,10 @@ class Contact(Placed, Recorded):
         self.name_key = sort_key(self.name)
         super().save(*args, **kwargs)
 
+    @classmethod
+    def hold_owners_of(cls, pks):
+        _hold_customers(cls.objects.filter(pk__in=pks).order_by().values_list("customer", flat=True))
+
     def _follow(self, customer):
         self.customer = customer
         self.owner_id = customer.owner_id
@@ -357,8 +368,10 @@ class Contact(Placed, Recorded):
         cls.objects.bulk_create(contacts)
         happened = []
         for contact in contacts:
-            happened.append(contact.event("created", by=by))
-            happened.append(contact.customer.event("contact_added", by=by, contact=contact.name))
+            contact.told_along = [
+                contact.customer.event("contact_added", by=by, contact=contact.name)
+            ]  # see crm.journal
+            happened += [contact.event("created", by=by), *contact.told_along]
         Event.objects.bulk_create(happened)
 
     def change(self, *, by, seen=None, **values):

@@ -1,11 +1,15 @@
 """What happened: one event for each verb, and the records whose history is kept."""
 
+from django.apps import apps
 from django.conf import settings
 from django.contrib.contenttypes.models import ContentType
 from django.db import models
-from django.db.models import F
+from django.db.models import F, Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
+from crm import journal
+from crm.verbs import Refused, Stale
 from notices.about import About
 
 # What a history can be narrowed to: {key: the kinds of event}. Whatever is not here is a change.
@@ -26,7 +30,10 @@ CHANGES = "changes"
 
 
 class EventQuerySet(models.QuerySet):
-    """Events are written once: nothing changes them, and they go only with their record."""
+    """
+    Events are written once: nothing changes them, and they go only with their record, or with one that they tell of
+    whose entry is undone.
+    """
 
     def on(self, topic):
         """This will narrow to one of TOPICS, or to CHANGES; to nothing less where it is neither."""
@@ -84,10 +91,12 @@ class Recorded(models.Model):
     A record whose history is kept. `version` counts its changes: a page names the one it showed, and a verb refuses
     another.
 
-    TRACKED lists the fields whose old and new values go into the history.
+    TRACKED lists the fields whose old and new values go into the history; BEGINS_WITH the models, by label, of which
+    the verbs that enter a record enter rows with it.
     """
 
     TRACKED = ()
+    BEGINS_WITH = ()
 
     version = models.PositiveIntegerField(default=1, editable=False)
 
@@ -136,3 +145,89 @@ class Recorded(models.Model):
         event = self.event(kind, by=by, changes=changes, **data)
         event.save(force_insert=True)
         return event
+
+    def give(self, values, *, by, seen=None):
+        """
+        This will give the record other values by its own verbs: `change`, and `transfer` where somebody else is to be
+        in charge, of which nobody is told. Raises as these.
+        """
+        others = {name: value for name, value in values.items() if name != "owner"}
+        if others:
+            self.change(by=by, seen=seen, **others)
+            seen = self.version
+        if "owner" in values and values["owner"] != self.owner:
+            self.transfer(to=values["owner"], by=by, seen=seen, tell=False)
+
+    # What crm.journal asks
+
+    @classmethod
+    def take_back(cls, entries, *, by):
+        """
+        This will delete for good, of the records that `entries` say were entered, those to which nothing happened
+        since, with their history and what they told people; and give {key: why} of the others.
+        """
+        versions = {entry.about_id: entry.version for entry in entries}
+        cls.hold_owners_of(versions)
+        rows = cls._base_manager.filter(pk__in=versions).order_by("pk").select_for_update()
+        found = dict(rows.values_list("pk", "version"))
+        stays = {pk: _("It was deleted since.") for pk in versions.keys() - found.keys()}
+        stays |= {pk: _("It was changed since.") for pk, version in found.items() if version != versions[pk]}
+        clean = found.keys() - stays.keys()
+        begins_with = [apps.get_model(label) for label in cls.BEGINS_WITH]
+        added = journal.named(cls, clean, besides=begins_with) | cls._spoken_of(clean)
+        stays |= {pk: _("Something was added to it since.") for pk in added}
+        clean -= added
+        for model in begins_with:
+            [link] = [field for field in model._meta.fields if field.related_model is cls]
+            model._base_manager.filter(**{f"{link.name}__in": clean}).delete()
+        about = {"about_type": ContentType.objects.get_for_model(cls), "about_id__in": clean}
+        for model in _speaking():
+            model._base_manager.filter(getattr(model, "TELLS_PEOPLE", Q()), **about).delete()
+        Event.objects.filter(pk__in=[pk for one in entries if one.about_id in clean for pk in one.along]).delete()
+        going = list(cls._base_manager.filter(pk__in=clean))
+        cls._base_manager.filter(pk__in=clean).delete()
+        cls.taken_back(going)
+        return stays
+
+    @classmethod
+    def _spoken_of(cls, pks):
+        """This will give which of the records `pks` anything is said about that was not said when they were entered."""
+        about = {"about_type": ContentType.objects.get_for_model(cls), "about_id__in": pks}
+        found = set()
+        for model in _speaking():
+            rows = model._base_manager.filter(**about).order_by()
+            if model is Event:
+                rows = rows.exclude(kind__in=ENTERED)
+            if not hasattr(model, "TELLS_PEOPLE"):
+                found.update(rows.values_list("about_id", flat=True).distinct())
+        return found
+
+    @classmethod
+    def hold_owners_of(cls, pks):
+        """This will lock what the verbs of the records `pks` lock before these."""
+
+    @classmethod
+    def taken_back(cls, records):
+        """This will bring in line what followed from `records`, which were entered and are gone."""
+
+    @classmethod
+    def set_back(cls, entry, *, by):
+        """This will give the record of `entry` its values from before, and give "", or why it did not."""
+        record = cls._base_manager.filter(pk=entry.about_id).first()
+        if record is None:
+            return _("It was deleted since.")
+        try:
+            record.give(entry.values(), by=by, seen=entry.version)
+        except Stale:
+            return _("It was changed since.")
+        except Refused as refused:
+            return refused.message
+        return ""
+
+
+ENTERED = ("created", "imported")  # the kinds of event that begin a history
+
+
+def _speaking():
+    """This will list the models whose rows say something about a record of any kind."""
+    return [model for model in apps.get_models() if issubclass(model, About)]

@@ -71,6 +71,8 @@ class Message(About):
     not what was told. `kind` names its sentence: see `notices.wording`.
     """
 
+    TELLS_PEOPLE = Q()  # and is no part of the record: which of them go with a record whose entry is undone
+
     to = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="messages", db_index=False)
     kind = models.SlugField(max_length=40)
     by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+", db_index=False)
@@ -150,6 +152,8 @@ class Delivery(About):
         WITHHELD = "withheld", _("Withheld: the reader may no longer see it")
         GATHERED = "gathered", _("Waits for the daily digest")
         DIGESTED = "digested", _("Put into a digest")
+
+    TELLS_PEOPLE = Q(state__in=["queued", "gathered"])  # see Message; what was sent was sent
 
     to = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.CASCADE, related_name="deliveries", db_index=False, verbose_name=_("to")

@@ -127,6 +127,10 @@ TOLD = {
         "%(who)s has imported the file. Of %(rows)s rows, %(new)s came in, %(there)s were there already, "
         "%(refused)s were refused."
     ),
+    "file_imported_changing": gettext_lazy(
+        "%(who)s has imported the file. Of %(rows)s rows, %(new)s came in, %(changed)s changed what was there, "
+        "%(there)s were there already, %(refused)s were refused."
+    ),
     "handed_over": gettext_lazy("%(who)s handed work of %(leaver)s over to you, %(count)s in all."),
     "announcement_reminder": gettext_lazy("%(who)s asks you to read this announcement."),
     "invited": gettext_lazy(
@@ -221,7 +225,11 @@ def sentence(said, reader):
     A kind without a sentence of its own, as another version of the product may have left, is said to have changed
     something.
     """
-    kind = "shared_to_edit" if said.kind == "shared" and said.data.get("may_edit") else said.kind
+    kind = said.kind
+    if kind == "shared" and said.data.get("may_edit"):
+        kind = "shared_to_edit"
+    elif kind == "file_imported" and said.data.get("changed", "0") != "0":
+        kind = "file_imported_changing"
     found = EVENTS.get(kind) if isinstance(said, Event) else TOLD.get(kind) or EVENTS.get(kind)
     if isinstance(found, dict):
         found = found.get(said.data.get("act"))

@@ -146,7 +146,8 @@ class Entry(models.Model):
     def import_past(cls, pasts, *, by):
         """
         This will enter opportunities that were lived elsewhere, as they stand: with a signing where signed, without
-        approvals, and counted as nobody's report. Raises NotAllowed, and Refused for the first that cannot be.
+        approvals, and counted as nobody's report. Gives the customers that were potential ones until then. Raises
+        NotAllowed, and Refused for the first that cannot be.
         """
         if not permissions.allows(by, "import_past"):
             raise NotAllowed()
@@ -161,9 +162,10 @@ class Entry(models.Model):
         cls._enter(opportunities, by=by)
         signings = [past.signing() for past in pasts if past.state == State.SIGNED]
         Signing.objects.bulk_create(signings)
-        Customer.objects.filter(
-            pk__in={signing.opportunity.customer_id for signing in signings}, status=Customer.Status.POTENTIAL
-        ).update(status=Customer.Status.TRADING)
+        signed = {signing.opportunity.customer_id for signing in signings}
+        potential = Customer.objects.filter(pk__in=signed, status=Customer.Status.POTENTIAL)
+        trading = list(potential.order_by("pk").select_for_update())
+        potential.update(status=Customer.Status.TRADING)
         Event.objects.bulk_create(
             past.opportunity.event(
                 "imported",
@@ -175,6 +177,7 @@ class Entry(models.Model):
             for past in pasts
         )
         Movement.objects.bulk_create(movement for past in pasts for movement in past.movements())
+        return trading
 
     @classmethod
     def _enter(cls, opportunities, *, by):

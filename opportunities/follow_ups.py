@@ -195,15 +195,11 @@ class FollowUp(Filed, Recorded):
             one.done_at = one.at if one.at <= now else None
         cls.objects.bulk_create(follow_ups)
         kinds = {True: "follow_up_planned", False: "follow_up_added"}
-        Event.objects.bulk_create(
-            one.opportunity.event(kinds[one.done_at is None], by=by, follow_up=one.pk, type=describe(one.kind))
-            for one in follow_ups
-        )
-        others = cls.objects.filter(opportunity=OuterRef("pk")).order_by().values("opportunity")
-        opportunities.model._base_manager.filter(pk__in=wanted).update(
-            last_follow_up_at=others.done().annotate(last=models.Max("at")).values("last"),
-            next_follow_up_at=others.planned().annotate(next=models.Min("at")).values("next"),
-        )
+        for one in follow_ups:
+            event = one.opportunity.event(kinds[one.done_at is None], by=by, follow_up=one.pk, type=describe(one.kind))
+            one.told_along = [event]  # see crm.journal
+        Event.objects.bulk_create(event for one in follow_ups for event in one.told_along)
+        cls._touch_all(wanted)
 
     @whole()
     def change(self, *, by, seen=None, next_at=None, next_content="", done=False, **values):
@@ -312,6 +308,25 @@ class FollowUp(Filed, Recorded):
         )
         following.save(force_insert=True)
         self.about.note("follow_up_planned", by=by, follow_up=following.pk, type=describe(following.kind))
+
+    @classmethod
+    def hold_owners_of(cls, pks):
+        about = cls.objects.filter(pk__in=pks).order_by().values("opportunity")
+        opportunities = cls.opportunity.field.related_model._base_manager
+        list(opportunities.filter(pk__in=about).order_by("pk").select_for_update().values_list("pk"))
+
+    @classmethod
+    def taken_back(cls, records):
+        cls._touch_all({record.opportunity_id for record in records} - {None})
+
+    @classmethod
+    def _touch_all(cls, opportunities):
+        """This will do what `_touch` does, for the opportunities of these keys."""
+        others = cls.objects.filter(opportunity=OuterRef("pk")).order_by().values("opportunity")
+        cls.opportunity.field.related_model._base_manager.filter(pk__in=opportunities).update(
+            last_follow_up_at=others.done().annotate(last=models.Max("at")).values("last"),
+            next_follow_up_at=others.planned().annotate(next=models.Min("at")).values("next"),
+        )
 
     def _touch(self):
         """This will keep the opportunity's last and next follow-up true; they are no change of the record itself."""

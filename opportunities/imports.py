@@ -5,12 +5,15 @@ from datetime import datetime, time
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from crm.fields import DayField
+from crm.moments import organisation_day
 from crm.pinyin import sort_key
-from crm.resources import Cell, Column, Few, Person, Record, importable
+from crm.resources import CHANGES, ENTERS, Cell, Column, Few, Person, Record, by_identity, importable, key_of
+from customers.imports import named_customer
 from customers.models import Customer
 from notices.imports import Telling
 from opportunities.entry import Past, chargeable
@@ -26,12 +29,16 @@ SECONDS = re.compile(r"(\d:\d\d):\d\d(?:\.\d+)?$")  # which spreadsheets write, 
 
 
 class _Opportunities(Telling):
-    """What both kinds share; the same if the reference is the same, without one, if name and customer are."""
+    """
+    What both kinds share. The same if the reference is the same, or is the number here; without one, or by choice, if
+    name and customer are.
+    """
 
     url_name = "opportunities"
+    keys = {"reference": _("Reference or number; without one, name and customer"), "name": _("Name and customer")}
     aliases = {
         "name": "opportunity, deal, deal name, title, subject, 商机, 项目名称, 项目",
-        "reference": "opportunity id, deal id, external id, 编号, 商机编号",
+        "reference": "number, opportunity number, opportunity id, deal id, external id, 编号, 商机编号",
         "customer": "account, account name, company, customer name, 客户名称, 单位",
         "business_type": "business, type, 业务, 产品类型",
         "source": "lead source, 商机来源",
@@ -51,7 +58,7 @@ class _Opportunities(Telling):
         stages = list(self.stages())
         for stage in stages:
             stage.pipeline = self.pipeline  # one for all, which remembers its own last stages
-        customers = Record(Customer.objects.visible_to(self.user), "name")
+        customers = named_customer(Customer.objects.visible_to(self.user), self.user)
         people = Person(chargeable(self.user))
         return [
             self.column(fields, "name", required=True),
@@ -77,22 +84,31 @@ class _Opportunities(Telling):
         opportunity.clean()
         return opportunity
 
-    def recognised(self, opportunity):
-        return opportunity.reference or (opportunity.name, opportunity.customer_id)
+    def identity(self, record):
+        opportunity = self.entered(record)
+        by_reference = self.by == "reference" and opportunity.reference
+        return opportunity.reference if by_reference else (opportunity.name, key_of(opportunity.customer))
 
-    def known(self, opportunities):
-        visible = Opportunity.objects.visible_to(self.user).order_by()
-        references = {one.reference for one in opportunities} - {""}
-        known = (
-            set(visible.filter(reference__in=references).values_list("reference", flat=True)) if references else set()
-        )
-        names = {one.name for one in opportunities if not one.reference}
+    def existing(self, records):
+        identities = {self.identity(record) for record in records}
+        references = {one for one in identities if isinstance(one, str)}
+        names = {one[0] for one in identities if not isinstance(one, str)}
+        visible = Opportunity.objects.visible_to(self.user).order_by("id")
+        visible = visible.select_related("customer", "business_type", "source", "stage__pipeline", "owner")
+        found = []
+        if references:
+            numbered = list(visible.filter(Q(reference__in=references) | Q(number__in=references)))
+            found += [(one.reference, one) for one in numbered] + [(one.number, one) for one in numbered]
         if names:
-            named = visible.filter(
-                name_key__in={sort_key(name) for name in names}, name__in=names
-            )  # the key has an index
-            known |= set(named.values_list("name", "customer_id"))
-        return known
+            keys = {sort_key(name) for name in names}  # which have an index
+            named = visible.filter(name_key__in=keys, name__in=names)
+            found += [((one.name, one.customer_id), one) for one in named]
+        return by_identity((identity, one) for identity, one in found if identity in identities)
+
+    def compared(self, values, there):
+        if values.get("reference") == there.number:
+            values = {name: value for name, value in values.items() if name != "reference"}
+        return values
 
 
 @importable
@@ -102,6 +118,7 @@ class OpportunityImport(_Opportunities):
     key = "opportunities"
     label = _("Opportunities")
     hint = _("Each row becomes a draft, to be submitted for approval as usual.")
+    modes = CHANGES
 
     class Meta:
         model = Opportunity
@@ -109,12 +126,6 @@ class OpportunityImport(_Opportunities):
 
     def build(self, values):
         return self.opportunity(values)
-
-    def identity(self, opportunity):
-        return self.recognised(opportunity)
-
-    def there(self, opportunities):
-        return self.known(opportunities)
 
     def write(self, opportunities):
         Opportunity.create_all(opportunities, by=self.user, told=False)
@@ -132,6 +143,7 @@ class PastImport(_Opportunities):
         "An open one without customer becomes a draft."
     )
     act = "import_past"
+    modes = ENTERS  # what is there was approved, or is changed by its own pages
     aliases = _Opportunities.aliases | {
         "expected_close_on": "expected close, 预计签约, 预计签约日期, 预计成交日期",
         "created_at": "created, created date, create date, engage date, 创建日期, 创建时间, 录入日期",
@@ -182,15 +194,28 @@ class PastImport(_Opportunities):
             raise refusal
         return past
 
-    def identity(self, past):
-        return self.recognised(past.opportunity)
+    def entered(self, past):
+        return past.opportunity
 
-    def there(self, pasts):
-        return self.known([past.opportunity for past in pasts])
+    def held(self, there, name):
+        if name == "created_at":
+            return organisation_day(there.created_at)
+        if name == "contract_number":
+            return there.signing.contract_number if there.state == State.SIGNED else ""
+        return super().held(there, name)
+
+    def compared(self, values, there):
+        """Where it stands in the end says the stage; what a case of another end has is not asked."""
+        beside = {"probability"} if there.is_closed else {"closed_on"}
+        beside |= set() if there.state == State.TERMINATED else {"lost_reason"}
+        beside |= set() if there.state == State.SIGNED else {"contract_number"}
+        values = super().compared(values, there)
+        return {name: value for name, value in values.items() if name not in beside}
 
     def write(self, pasts):
-        Opportunity.import_past(pasts, by=self.user)
+        trading = Opportunity.import_past(pasts, by=self.user)
         self.charge([past.opportunity for past in pasts])
+        return [(customer, {"status": customer.status}) for customer in trading]
 
     def preview(self, past):
         return {str(_("State")): str(State(past.state).label)}
@@ -217,6 +242,8 @@ class FollowUpImport(Telling):
     label = _("Follow-up records")
     hint = _("Each row becomes a follow-up record of its opportunity: done, or planned where its moment lies ahead.")
     url_name = "opportunities"
+    keys = {"content": _("Opportunity, moment and content")}
+    modes = ENTERS
     aliases = {
         "opportunity": "opportunity name, opportunity number, deal, number, 商机, 商机名称, 商机编号, 编号, 项目名称",
         "kind": "follow-up type, activity type, 跟进方式, 跟进类型, 类型",
@@ -251,11 +278,11 @@ class FollowUpImport(Telling):
     def identity(self, follow_up):
         return follow_up.opportunity_id, follow_up.at, follow_up.content
 
-    def there(self, follow_ups):
+    def existing(self, follow_ups):
         about = {follow_up.opportunity_id for follow_up in follow_ups}
         moments = {follow_up.at for follow_up in follow_ups}
-        known = FollowUp.objects.filter(opportunity__in=about, at__in=moments)
-        return set(known.values_list("opportunity_id", "at", "content"))
+        known = FollowUp.objects.filter(opportunity__in=about, at__in=moments).select_related("opportunity", "kind")
+        return by_identity((self.identity(follow_up), follow_up) for follow_up in known)
 
     def write(self, follow_ups):
         FollowUp.add_all(follow_ups, by=self.user)

@@ -181,9 +181,11 @@ class Opportunity(Placed, Priced, Lifecycle, Entry, Lined, Filed, Recorded):
     guard = "opportunity"
     NUMBER = "OP"
     IN_HAND = ngettext_lazy("%(count)d open opportunity", "%(count)d open opportunities", "count")
+    BEGINS_WITH = ("opportunities.Movement", "opportunities.Signing")
     TRACKED = (
-        "name", "customer", "business_type", "source", "state", "stage", "amount", "amount_from", "probability",
-        "expected_close_on", "description", "owner", "department", "closed_on", "lost_reason", "closing_note",
+        "name", "reference", "customer", "business_type", "source", "state", "stage", "amount", "amount_from",
+        "probability", "expected_close_on", "description", "owner", "department", "closed_on", "lost_reason",
+        "closing_note",
     )  # fmt: skip
     REQUIRED = ("name", "customer", "business_type", "amount", "expected_close_on")
     FROZEN = frozenset(

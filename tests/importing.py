@@ -7,7 +7,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
-from crm.importing import ImportRun
+from crm.importing import COUNTS, ImportRun
 from crm.jobs import run_waiting
 
 # Real files that are no part of the repository. They lie beside it, or where the environment says.
@@ -59,7 +59,7 @@ def checked(client, kind, content, known=(), name="file.csv", **answers):
     run_waiting()
     run.refresh_from_db()
     assert run.state == "checked", run.job.error
-    assert run.new + run.there + run.refused == run.rows
+    assert sum(counts(run)) == run.rows
     return run
 
 
@@ -70,8 +70,13 @@ def imported(client, kind, content, known=(), name="file.csv", **answers):
     run_waiting()
     run.refresh_from_db()
     assert run.state == "done", run.job.error
-    assert run.new + run.there + run.refused == run.rows
+    assert sum(counts(run)) == run.rows
     return run
+
+
+def counts(run):
+    """This will give (new, changed, unchanged, skipped, refused)."""
+    return tuple(getattr(run, name) for name in COUNTS)
 
 
 def refusals(run):

@@ -11,7 +11,7 @@ from customers.forms import ContactForm, CustomerForm
 from customers.models import Contact, Customer
 from notices.history import Event
 from tests import factories as make
-from tests.importing import SHARED, begin, checked, imported, needs_shared, refusals, signed_in, upload
+from tests.importing import SHARED, begin, checked, counts, imported, needs_shared, refusals, signed_in, upload
 
 NAMES = st.text("abc石河🚀 \t", min_size=1, max_size=12)
 
@@ -127,7 +127,7 @@ def test_a_customer_that_one_does_not_see_is_not_there():
 
     run = checked(signed_in(mine), "customers", "name\nSecret\n")
 
-    assert (run.new, run.there) == (1, 0)
+    assert (run.new, run.unchanged + run.skipped) == (1, 0)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -177,7 +177,7 @@ def test_real_customers_come_in_with_their_industry_misspelled_or_not():
     assert (run.new, run.refused, Customer.objects.count()) == (85, 0, 85)
     assert Customer.objects.get(name="Acme Corporation").industry.key == "technology"
     again = checked(client, "customers", content, SECTORS)
-    assert (again.new, again.there) == (0, 85)
+    assert (again.new, again.unchanged + again.skipped) == (0, 85)
 
 
 # Contacts
@@ -197,7 +197,7 @@ def test_contacts_come_in_at_the_customers_that_one_may_add_to():
     one, two = make.customer(rep, name="One"), make.customer(rep, name="Two")
     make.customer(stranger, name="Never was")
     run = imported(signed_in(rep), "contacts", PEOPLE)
-    assert (run.new, run.there, run.refused) == (2, 0, 3)
+    assert counts(run) == (2, 0, 0, 0, 3)
     assert [(row, column) for row, column, _value, _why in refusals(run)] == [(4, "手机"), (5, "姓名"), (6, "客户")]
     ding, feng = Contact.objects.order_by("id")
     assert (ding.name, ding.customer, ding.title, ding.mobile, ding.email, ding.owner) == (
@@ -205,7 +205,7 @@ def test_contacts_come_in_at_the_customers_that_one_may_add_to():
     )  # fmt: skip
     assert feng.customer == one
     assert [event.kind for event in Event.objects.about(one)] == ["contact_added", "contact_added", "created"]
-    assert checked(signed_in(rep), "contacts", PEOPLE).there == 2
+    assert checked(signed_in(rep), "contacts", PEOPLE).unchanged == 2
     assert not two.contacts.exists()
 
 
@@ -285,7 +285,7 @@ def test_people_come_in_from_vcards_of_every_version_and_go_out_as_such():
     assert answer["Content-Type"] == "text/vcard; charset=utf-8"
     out = answer.getvalue()
     assert (out.count(b"BEGIN:VCARD"), out.count(b"VERSION:3.0")) == (3, 3)
-    assert (checked(client, "contacts", out, name="out.vcf").there) == 3
+    assert (checked(client, "contacts", out, name="out.vcf").unchanged) == 3
     assert "Export: Customers" in client.get("/customers/?export=vcf").content.decode()  # no people, no cards
 
 

@@ -18,7 +18,7 @@ from opportunities.models import FollowUp, FollowUpKind, Opportunity
 from tests import factories as make
 from tests.asserting import not_there, unchanged
 from tests.digest import nothing_changed
-from tests.importing import checked, imported, refusals, signed_in
+from tests.importing import checked, counts, imported, refusals, signed_in
 
 pytestmark = pytest.mark.django_db
 
@@ -605,7 +605,7 @@ Dispatch hotline,2026-10-01,,call
 Dispatch hotline,2026-10-01,z,smoke signal
 """
     run = imported(signed_in(rep), "follow_ups", file)
-    assert (run.new, run.there, run.refused) == (3, 0, 4)
+    assert counts(run) == (3, 0, 0, 0, 4)
     assert [row for row, *_rest in refusals(run)] == [5, 6, 7, 8]
     first, second, planned = FollowUp.objects.order_by("at")
     zone = ZoneInfo("Asia/Shanghai")
@@ -614,7 +614,7 @@ Dispatch hotline,2026-10-01,z,smoke signal
     assert planned.done_at is None
     one.refresh_from_db()
     assert one.last_follow_up_at == second.at
-    assert checked(signed_in(rep), "follow_ups", file).there == 3
+    assert checked(signed_in(rep), "follow_ups", file).unchanged == 3
     assert "Import Follow-up Records" in signed_in(rep).get("/opportunities/").content.decode()
 
 

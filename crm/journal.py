@@ -1,0 +1,171 @@
+"""
+What can be undone at one go: what an import, or any other act on many records, entered and changed.
+
+Whoever acts opens a Batch, and notes in the transaction of each chunk what it did, as Entries. Undoing goes through
+them from the last to the first. A record that was entered goes for good, one that was changed gets back what it had,
+each unless something happened to it since: then it is left, and its entry says why.
+
+A model whose records come here keeps these promises (`notices.history.Recorded` does):
+
+    take_back(entries, by)   deletes what was entered and not touched since; gives {key: why} of those that stay
+    set_back(entry, by)      gives a record its values from before; gives why not, or ""
+    follow_back(entry)       the same for what merely followed from something else, and stands in no history
+"""
+
+import time
+from datetime import timedelta
+from itertools import groupby
+
+from django.conf import settings
+from django.contrib.contenttypes.models import ContentType
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from crm.verbs import whole
+
+KEPT = timedelta(days=7)  # so long can a batch be undone
+FIRST_SLICE, SMALLEST, LARGEST = 100, 10, 1000  # entries
+SLICE_TAKES = 0.2  # seconds
+
+
+class Batch(models.Model):
+    """What somebody did at one go."""
+
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+", db_index=False)
+    act = models.SlugField(max_length=20)  # "import"
+    at = models.DateTimeField(default=timezone.now, db_index=True)  # when it last did something
+
+    def __str__(self):
+        return f"{self.act} {self.pk}"
+
+    @property
+    def can_be_undone(self):
+        return self.at > timezone.now() - KEPT and self.entries.filter(state=Entry.State.STANDS).exists()
+
+    def note(self, *, entered=(), changed=(), followed=()):
+        """
+        This will keep, in the transaction that did it, which records were `entered`, and of those `changed` or
+        `followed`, as (record, {field: value before}), what they were. Where an entered record's history is told
+        elsewhere too, `told_along` lists those events.
+        """
+        entries = [
+            *(self._entry(record, before, quiet=True) for record, before in followed),
+            *(
+                self._entry(record, None, along=[one.pk for one in getattr(record, "told_along", ())])
+                for record in entered
+            ),
+            *(self._entry(record, before) for record, before in changed),
+        ]
+        Entry.objects.bulk_create(entries)
+
+    def _entry(self, record, before, **more):
+        if before is not None:
+            before = {name: _kept(value) for name, value in before.items()}
+        about_type = ContentType.objects.get_for_model(record)
+        version = getattr(record, "version", 0)
+        return Entry(batch=self, about_type=about_type, about_id=record.pk, version=version, before=before, **more)
+
+    def undo(self, job, *, by):
+        """
+        This will undo what stands, the last first, as the rights of `by` allow, and count in the result of `job` how
+        much is `undone` and `left`. Broken off, it goes on where it was.
+        """
+        standing = self.entries.filter(state=Entry.State.STANDS).order_by("-id")
+        counts = {name: job.result.get(name, 0) for name in ("undone", "left")}
+        job.progress(sum(counts.values()), of=sum(counts.values()) + standing.count())
+        size = FIRST_SLICE
+        while entries := list(standing.select_related("about_type")[:size]):
+            began = time.monotonic()
+            with whole():
+                left = self._undo(entries, by)
+                counts = {"undone": counts["undone"] + len(entries) - left, "left": counts["left"] + left}
+                job.keep(**counts)
+            took = max(time.monotonic() - began, 0.001)
+            size = round(min(LARGEST, 2 * size, max(SMALLEST, size * SLICE_TAKES / took)))
+            job.progress(sum(counts.values()))
+            job.checkpoint()
+
+    @staticmethod
+    def _undo(entries, by):
+        """This will undo a few entries, and give how many of them had to be left."""
+        why = {}
+        for (model, entered), group in groupby(entries, lambda one: (one.about_type.model_class(), one.before is None)):
+            those = list(group)
+            if entered:
+                stays = model.take_back(those, by=by)
+                why |= {one.pk: stays[one.about_id] for one in those if one.about_id in stays}
+            else:
+                told = ((one, model.follow_back(one) if one.quiet else model.set_back(one, by=by)) for one in those)
+                why |= {one.pk: sentence for one, sentence in told if sentence}
+        done = Entry.objects.filter(pk__in=[one.pk for one in entries if one.pk not in why])
+        done.update(state=Entry.State.UNDONE)
+        for entry in entries:
+            if entry.pk in why:
+                entry.state, entry.why = Entry.State.LEFT, str(why[entry.pk])[:300]
+        Entry.objects.bulk_update([entry for entry in entries if entry.pk in why], ["state", "why"])
+        return len(why)
+
+
+class Entry(models.Model):
+    """One record that a batch entered, or changed: what it was `before`."""
+
+    class State(models.TextChoices):
+        STANDS = "stands", _("Stands")
+        UNDONE = "undone", _("Undone")
+        LEFT = "left", _("Left as it is")
+
+    batch = models.ForeignKey(Batch, models.CASCADE, related_name="entries", db_index=False)
+    about_type = models.ForeignKey(ContentType, models.PROTECT, related_name="+", db_index=False)
+    about_id = models.PositiveBigIntegerField()
+    version = models.PositiveIntegerField()  # of the record, once it was done
+    before = models.JSONField(null=True)  # {field: value}; None where the record was entered
+    quiet = models.BooleanField(default=False)  # it followed from something else, and stands in no history
+    along = models.JSONField(default=list)  # the keys of events that tell of it in the histories of others
+    state = models.CharField(max_length=6, choices=State, default=State.STANDS)
+    why = models.CharField(max_length=300, blank=True)  # it was left
+
+    class Meta:
+        ordering = ["id"]
+        indexes = [models.Index(fields=["batch", "state", "id"], name="journal_entry")]
+
+    def __str__(self):
+        return f"{self.about_type_id}:{self.about_id}"
+
+    def values(self):
+        """This will give what the record was before, {field: value}, as its verbs take it."""
+        model = self.about_type.model_class()
+        return {name: _read(model._meta.get_field(name), value) for name, value in self.before.items()}
+
+
+def named(model, pks, *, besides=()):
+    """This will give which of the keys `pks` of a model any row names by a foreign key, those of `besides` left out."""
+    found = set()
+    for relation in model._meta.get_fields(include_hidden=True):
+        if not relation.auto_created or relation.concrete or not (relation.one_to_many or relation.one_to_one):
+            continue
+        if relation.related_model not in besides:
+            column = relation.field.attname
+            rows = relation.related_model._base_manager.filter(**{f"{column}__in": pks}).order_by()
+            found.update(rows.values_list(column, flat=True).distinct())
+    return found
+
+
+def tidy():
+    """This will forget what can be undone no more."""
+    Batch.objects.filter(at__lt=timezone.now() - KEPT).delete()
+
+
+def _kept(value):
+    """This will give a field's value as JSON that `_read` reads back without loss."""
+    if isinstance(value, models.Model):
+        return value.pk
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    return value.isoformat() if hasattr(value, "isoformat") else format(value, "f")
+
+
+def _read(field, value):
+    if field.is_relation:
+        return None if value is None else field.related_model._base_manager.filter(pk=value).first()
+    return field.to_python(value)
