@@ -137,18 +137,17 @@ def bomb():
         (b"  \n\n", "empty"),
         (b"name,address\n", "none below"),
         (b"%PDF-1.7 \x00\x01", "no table"),
-        (b"<html><table></table></html>", "no table"),
+        (b"<html><table></table></html>", "web page"),
         (b"\x89PNG\r\n\x1a\n\x00", "no table"),
         (b"PK\x03\x04 and then nothing", "damaged"),
         (zipped(a="b"), "damaged"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(4096), "damaged"),
-        (b"name\n\xff\xff\xff\n", "encoding"),
-        (("," * 300 + "\n1\n").encode(), "none below"),
+        (("," * 300 + "\nx\n").encode(), "none below"),
         ((",".join(f"c{n}" for n in range(300)) + "\n" + ",".join(["1"] * 300)).encode(), "columns"),
     ],
     ids=[
         "nothing", "blanks", "a header", "a PDF", "a web page", "a picture", "half an archive", "another archive",
-        "half an xls", "no letters", "commas", "300 columns",
+        "half an xls", "commas", "300 columns",
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_is_refused_with_the_reason_and_nothing_stays(client, content, reason, settings):
@@ -178,15 +177,8 @@ def test_a_file_that_is_too_large_or_too_long_is_refused_with_the_limit(client, 
     assert upload(client, "customers", "name\nA\nB\nC\n").status_code == 302
 
 
-# A damaged archive, an empty file, a text of one encoding among many, sheets of one row, a sheet of nothing but macros.
-REFUSED = {
-    "null_archive.xlsx",
-    "null_file.xlsx",
-    "books-ISO-8859-1.csv",
-    "date_1900.xlsx",
-    "date_1904.xlsx",
-    "vba-test.xlsm",
-}
+# A damaged archive, an empty file, a sheet of nothing but macros.
+REFUSED = {"null_archive.xlsx", "null_file.xlsx", "vba-test.xlsm"}
 
 
 @needs_shared
