@@ -164,8 +164,8 @@ def ole(name, content=b""):
     return head + struct.pack(f"<{len(table)}I", *table).ljust(512, b"\xff") + folder.ljust(512, b"\0") + content
 
 
-def xls(*rows, locked=False):
-    """This will make an old workbook of texts and numbers."""
+def xls(*rows, locked=False, beyond=0):
+    """This will make an old workbook of texts and numbers, whose sheet is said to begin `beyond` its place."""
 
     def record(kind, content):
         return struct.pack("<HH", kind, len(content)) + content
@@ -186,7 +186,8 @@ def xls(*rows, locked=False):
     sheet += record(0x000A, b"")
     start = len(begin) + 4 + 6 + len(title) + 4
     return ole(
-        "Workbook", begin + record(0x0085, struct.pack("<IBB", start, 0, 0) + title) + record(0x000A, b"") + sheet
+        "Workbook",
+        begin + record(0x0085, struct.pack("<IBB", start + beyond, 0, 0) + title) + record(0x000A, b"") + sheet,
     )
 
 
@@ -577,6 +578,7 @@ XML_SHEET = (
         (xlsx(**{"word/document.xml": ["<w/>"]}), "no-table"),
         (ole("Something"), "broken"),
         (xls(["name"], ["A"])[:1000], "broken"),
+        (xls(["name"], ["A"], beyond=1 << 24), "broken"),
         (workbook(["name"], ["A"])[:2000], "broken"),
         (workbook(["name"], ["A"])[:-30], "broken"),
         (b"PK\3\4 and then nothing", "broken"),
@@ -587,13 +589,18 @@ XML_SHEET = (
     ids=[
         "nothing", "blanks", "an empty sheet", "a PDF", "a picture", "noise", "XML", "a web page", "one in UTF-16",
         "a web archive", "an XML spreadsheet", "an encrypted workbook", "an encrypted old one", "a letter of old",
-        "a letter", "something of Office",
-        "half an old workbook", "half a workbook", "a workbook without its end", "half an archive", "201 columns",
-        "commas", "301 cells",
+        "a letter", "something of Office", "half an old workbook", "a panic of the reader", "half a workbook",
+        "a workbook without its end", "half an archive", "201 columns", "commas", "301 cells",
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_is_told_in_a_word(read, content, problem):
     assert read(content).found == {"problem": problem}
+
+
+def test_the_reader_of_tables_knows_nothing_of_django():
+    known = [sys.executable, "-c", "import sys, crm.sheets, crm.archives; print(*sys.modules)"]
+
+    assert "django" not in subprocess.run(known, cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
 
 def test_more_rows_than_the_limit_are_refused_blank_ones_do_not_count(read):
