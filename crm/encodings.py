@@ -66,7 +66,8 @@ def encoding_of(path, head, wanted=""):
     elif not broken(path, "utf-8"):
         encoding, sure = "utf-8", True
     else:
-        shares = {encoding: frequent(head, encoding) for encoding in GUESSES}
+        letters = first_beyond_ascii(path)
+        shares = {encoding: frequent(letters, encoding) for encoding in GUESSES}
         best = max(GUESSES, key=shares.get)
         encoding = best if shares[best] else "windows-1252"
         sure = encoding == "gb18030" and shares[best] >= PLAUSIBLE and not broken(path, encoding)
@@ -79,6 +80,15 @@ def encoding_of(path, head, wanted=""):
 def opened(path, encoding, errors="replace"):
     """This will open a text; what cannot be decoded is marked in it."""
     return open(path, encoding=ENCODINGS.get(encoding, encoding), errors=errors, newline="")  # noqa: PTH123  see crm.sheets
+
+
+def first_beyond_ascii(path):
+    """This will give some bytes of a text from about the first on that is not ASCII."""
+    with open(path, "rb") as file:  # noqa: PTH123  as above
+        piece = file.read(PIECE)
+        while piece.isascii():
+            piece = file.read(PIECE)
+        return piece + file.read(PIECE)
 
 
 def decoded(head, encoding):

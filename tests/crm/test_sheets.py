@@ -362,6 +362,13 @@ def test_a_letter_that_some_program_cut_in_two_leaves_the_others_what_they_are(r
         assert (reading.cells[0], reading.cells[-1]) == (["石家庄市第一医院", "范西路36号", "专线"], ["�"])
 
 
+def test_letters_that_come_late_in_a_file_are_looked_at_all_the_same(read):
+    reading = read(b"name,note\n" + b"A,x\n" * 50_000 + CHINESE.encode("gb18030"))
+
+    assert (reading.found["encoding"], reading.found["sure"]) == ("gb18030", True)
+    assert reading.cells[-1] == ["清河水务", "", "云"]
+
+
 def test_a_sign_for_a_lost_letter_is_a_letter(read):
     assert read("a\n37\ufffd36\n").found["sure"]
 
