@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from django.core.exceptions import ObjectDoesNotExist
 from django.db import IntegrityError, OperationalError, connection, transaction
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from crm import permissions
@@ -88,6 +89,22 @@ def whole():
         if getattr(error.__cause__, "sqlstate", None) == DEADLOCK:
             raise Crossed() from error
         raise
+
+
+def enter_as(records, *, by, as_was=False):
+    """
+    This will note that `by` enters `records`, which are not saved yet; with `as_was`, that their `created_by` did, if
+    they have one, and when `created_at` says. Raises NotAllowed unless `by` may import the past then, Refused for what
+    lies ahead.
+    """
+    if as_was and not permissions.allows(by, "import_past"):
+        raise NotAllowed()
+    now = timezone.now()
+    for record in records:
+        if not as_was or record.created_by_id is None:
+            record.created_by = by
+        if as_was and record.created_at > now:
+            raise Refused(_("This lies ahead. Write when it was."), field="created_at")
 
 
 def locked(record, *along):

@@ -3,6 +3,7 @@
 from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 
+from crm.cells import AUTHORSHIP, authorship
 from crm.models import User
 from crm.permissions import EVERYWHERE
 from crm.pinyin import sort_key
@@ -43,7 +44,7 @@ class CustomerImport(Telling):
         "address": "location, office location, 办公地址",
         "description": "note, notes, remark, remarks, comment, 备注, 说明",
         "owner": "owner, account owner, account manager, sales agent, 负责人, 客户经理",
-    }
+    } | AUTHORSHIP
 
     class Meta:
         model = Customer
@@ -67,7 +68,7 @@ class CustomerImport(Telling):
         if self.user.is_any(*EVERYWHERE):
             people = User.objects.filter(is_active=True, department__isnull=False).select_related("department")
             columns.append(Column("owner", _("Person in charge"), Person(people)))
-        return columns
+        return columns + authorship(self.user)
 
     def identity(self, customer):
         return getattr(customer, self.by) or None
@@ -79,7 +80,7 @@ class CustomerImport(Telling):
         return by_identity((self.identity(customer), customer) for customer in found)
 
     def write(self, customers):
-        Customer.create_all(customers, by=self.user)
+        Customer.create_all(customers, by=self.user, as_was="created_by" in self.fields)
         self.charge(customers)
 
 
@@ -102,7 +103,7 @@ class ContactImport(Telling):
         "phone": "telephone, office phone, 电话, 办公电话",
         "email": "mail, e-mail address, email address, 邮箱, 电子邮件",
         "description": "note, notes, remark, remarks, comment, 备注, 说明",
-    }
+    } | AUTHORSHIP
 
     class Meta:
         model = Contact
@@ -115,6 +116,7 @@ class ContactImport(Telling):
             self.column(fields, "name", required=True),
             self.column(fields, "customer", customers, required=True),
             *(self.column(fields, name) for name in ("title", "mobile", "phone", "email", "description")),
+            *authorship(self.user),
         ]
 
     def identity(self, contact):
@@ -134,5 +136,5 @@ class ContactImport(Telling):
         return by_identity((self.identity(contact), contact) for contact in found)
 
     def write(self, contacts):
-        Contact.create_all(contacts, by=self.user)
+        Contact.create_all(contacts, by=self.user, as_was="created_by" in self.fields)
         self.charge(contacts)

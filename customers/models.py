@@ -13,7 +13,7 @@ from crm.models import Audit, Placed
 from crm.names import Picklist
 from crm.pinyin import sort_key
 from crm.querysets import Guarded
-from crm.verbs import Gone, NotAllowed, Refused, acting, whole
+from crm.verbs import Gone, NotAllowed, Refused, acting, enter_as, whole
 from customers import similar
 from notices.files import Filed
 from notices.history import Event, Recorded, describe
@@ -172,14 +172,17 @@ class Customer(Placed, Filed, Recorded):
 
     @classmethod
     @whole()
-    def create_all(cls, customers, *, by):
-        """This will enter all of `customers`, each as `create` does, or none. Raises NotAllowed."""
+    def create_all(cls, customers, *, by, as_was=False):
+        """
+        This will enter all of `customers`, each as `create` does, or none; `as_was` is that of `enter_as`. Raises as
+        both.
+        """
         if not permissions.allows(by, "create"):
             raise NotAllowed()
+        enter_as(customers, by=by, as_was=as_was)
         for customer in customers:
             if customer.owner_id is None:
                 customer.owner = by
-            customer.created_by = by
             customer.place(customer.owner.department)
             customer.settle()
         cls.objects.bulk_create(customers)
@@ -350,8 +353,11 @@ class Contact(Placed, Recorded):
 
     @classmethod
     @whole()
-    def create_all(cls, contacts, *, by):
-        """This will enter all of `contacts`, each as `create` does, or none. Raises as that."""
+    def create_all(cls, contacts, *, by, as_was=False):
+        """
+        This will enter all of `contacts`, each as `create` does, or none; `as_was` is that of `enter_as`. Raises as
+        both.
+        """
         wanted = {contact.customer_id for contact in contacts}
         # Locked, or somebody else may be put in charge of one meanwhile. The departments come after: joined to a row
         # that changes while it is waited for, PostgreSQL would find no row.
@@ -361,8 +367,8 @@ class Contact(Placed, Recorded):
             raise Gone()
         if Customer.objects.permitted(by, "add_contact").filter(pk__in=wanted).count() != len(wanted):
             raise NotAllowed()
+        enter_as(contacts, by=by, as_was=as_was)
         for contact in contacts:
-            contact.created_by = by
             contact._follow(customers[contact.customer_id])
             contact.name_key = sort_key(contact.name)
         cls.objects.bulk_create(contacts)

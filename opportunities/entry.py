@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from crm import permissions
 from crm.models import NumberSequence, User
 from crm.moments import organisation_today, organisation_zone
-from crm.verbs import NotAllowed, Refused, whole
+from crm.verbs import NotAllowed, Refused, enter_as, whole
 from customers.models import Customer
 from notices.history import Event, describe
 from notices.models import Message
@@ -146,8 +146,8 @@ class Entry(models.Model):
     def import_past(cls, pasts, *, by):
         """
         This will enter opportunities that were lived elsewhere, as they stand: with a signing where signed, without
-        approvals, and counted as nobody's report. Gives the customers that were potential ones until then. Raises
-        NotAllowed, and Refused for the first that cannot be.
+        approvals, and counted as nobody's report; entered by whom they say. Gives the customers that were potential
+        ones until then. Raises NotAllowed, and Refused for the first that cannot be.
         """
         if not permissions.allows(by, "import_past"):
             raise NotAllowed()
@@ -159,7 +159,7 @@ class Entry(models.Model):
                 past.opportunity.owner = by
             past.opportunity.begin()
             past.settle()
-        cls._enter(opportunities, by=by)
+        cls._enter(opportunities, by=by, as_was=True)
         signings = [past.signing() for past in pasts if past.state == State.SIGNED]
         Signing.objects.bulk_create(signings)
         signed = {signing.opportunity.customer_id for signing in signings}
@@ -180,11 +180,11 @@ class Entry(models.Model):
         return trading
 
     @classmethod
-    def _enter(cls, opportunities, *, by):
+    def _enter(cls, opportunities, *, by, as_was=False):
         """This will number and insert them."""
+        enter_as(opportunities, by=by, as_was=as_was)
         numbers = NumberSequence.take(cls.NUMBER, organisation_today().year, len(opportunities))
         for opportunity, number in zip(opportunities, numbers, strict=True):
-            opportunity.created_by = by
             opportunity.number = number
         cls.objects.bulk_create(opportunities)
 

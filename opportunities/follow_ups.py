@@ -9,7 +9,7 @@ from django.utils.translation import ngettext_lazy
 
 from crm import permissions
 from crm.querysets import Guarded
-from crm.verbs import Gone, NotAllowed, Refused, acting, locked, whole
+from crm.verbs import Gone, NotAllowed, Refused, acting, enter_as, locked, whole
 from customers.models import Contact, Customer
 from notices.files import Filed
 from notices.history import Event, Recorded, describe
@@ -174,10 +174,11 @@ class FollowUp(Filed, Recorded):
 
     @classmethod
     @whole()
-    def add_all(cls, follow_ups, *, by):
+    def add_all(cls, follow_ups, *, by, as_was=False):
         """
         This will add all of `follow_ups`, which are about opportunities, each as `add` does without a next one, or
-        none. Raises as that.
+        none. With `as_was`, that of `enter_as`, each is that of its `owner`. Raises as both, and Refused where what is
+        planned would wait for somebody who does not see it.
         """
         wanted = {follow_up.opportunity_id for follow_up in follow_ups}
         opportunities = cls.opportunity.field.related_model.objects
@@ -186,13 +187,17 @@ class FollowUp(Filed, Recorded):
             raise Gone()
         if opportunities.permitted(by, "add_follow_up").filter(pk__in=wanted).count() != len(wanted):
             raise NotAllowed()
+        enter_as(follow_ups, by=by, as_was=as_was)
         now = timezone.now()
         for one in follow_ups:
-            one.owner = one.created_by = by
+            if not as_was or one.owner_id is None:
+                one.owner = by
             one.opportunity = found[one.opportunity_id]
             one.customer_id = one.opportunity.customer_id
             one._check_contact()
             one.done_at = one.at if one.at <= now else None
+            if one.done_at is None and one.owner_id != by.pk:
+                one.check_owner()
         cls.objects.bulk_create(follow_ups)
         kinds = {True: "follow_up_planned", False: "follow_up_added"}
         for one in follow_ups:
@@ -285,6 +290,11 @@ class FollowUp(Filed, Recorded):
         told = {"type": describe(self.kind), "at": describe(self.at), "content": self.content}
         about.note("follow_up_restored", by=by, follow_up=self.pk, **told)
         self._touch()
+
+    def check_owner(self):
+        """This will raise Refused where its person is nobody whom it may wait for."""
+        if not (self.owner.is_active and permissions.permits(self.owner, "view", self.about)):
+            raise Refused(_("%(name)s does not see what it is about.") % {"name": self.owner}, field="owner")
 
     def _check_contact(self):
         if self.contact is not None and self.contact.customer_id != self.customer_id:

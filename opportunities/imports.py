@@ -1,16 +1,15 @@
 """What may be imported of opportunities: new ones as drafts, past ones as they stand, and their follow-ups."""
 
-import re
-from datetime import datetime, time
-
 from django import forms
-from django.core.exceptions import ValidationError
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from crm.cells import AUTHORSHIP, At, Day, authorship
 from crm.fields import DayField
 from crm.moments import organisation_day
+from crm.models import User
+from crm.permissions import allows
 from crm.pinyin import sort_key
 from crm.resources import CHANGES, ENTERS, Cell, Column, Few, Person, Record, by_identity, importable, key_of
 from customers.imports import named_customer
@@ -24,8 +23,6 @@ from opportunities.lifecycle import State
 from opportunities.models import Opportunity
 from opportunities.picklists import FollowUpKind, LostReason, Stage
 from opportunities.signings import Signing
-
-SECONDS = re.compile(r"(\d:\d\d):\d\d(?:\.\d+)?$")  # which spreadsheets write, and a form does not take
 
 
 class _Opportunities(Telling):
@@ -146,7 +143,8 @@ class PastImport(_Opportunities):
     modes = ENTERS  # what is there was approved, or is changed by its own pages
     aliases = _Opportunities.aliases | {
         "expected_close_on": "expected close, 预计签约, 预计签约日期, 预计成交日期",
-        "created_at": "created, created date, create date, engage date, 创建日期, 创建时间, 录入日期",
+        "created_at": f"created, engage date, {AUTHORSHIP['created_at']}",
+        "created_by": AUTHORSHIP["created_by"],
         "closed_on": "closed, close date, closed date, signed on, 关闭日期, 签约日期, 成交日期, 结束日期",
         "contract_number": "contract, 合同号",
         "lost_reason": "reason, loss reason, 输单原因, 丢单原因",
@@ -162,8 +160,9 @@ class PastImport(_Opportunities):
         reasons = Few.of_picklist(LostReason.objects.all())  # retired ones too: the past had them
         return [
             *super().columns(),
-            Column("created_at", _("Created on"), Cell(DayField(**day))),
-            Column("closed_on", _("Closed on"), Cell(DayField(**day))),
+            Column("created_at", _("Created on"), Day(DayField(**day))),
+            *(column for column in authorship(self.user) if column.name == "created_by"),
+            Column("closed_on", _("Closed on"), Day(DayField(**day))),
             Column(
                 "contract_number",
                 _("Contract number"),
@@ -221,19 +220,6 @@ class PastImport(_Opportunities):
         return {str(_("State")): str(State(past.state).label)}
 
 
-class At(Cell):
-    """A moment as the form takes it; and a day alone, as spreadsheets have them, which stands for its morning."""
-
-    MORNING = time(9)
-
-    def read(self, text):
-        try:
-            day = DayField(required=False).clean(text)
-        except ValidationError:
-            return super().read(SECONDS.sub(r"\1", text))
-        return timezone.make_aware(datetime.combine(day, self.MORNING)) if day else super().read(text)
-
-
 @importable
 class FollowUpImport(Telling):
     """Follow-up records of opportunities; the same if opportunity, moment and content are."""
@@ -249,6 +235,7 @@ class FollowUpImport(Telling):
         "kind": "follow-up type, activity type, 跟进方式, 跟进类型, 类型",
         "content": "notes, note, summary, description, 内容, 跟进内容, 备注",
         "at": "date, time, activity date, follow-up date, 时间, 日期, 跟进时间, 跟进日期",
+        "owner": "author, owner, by, person in charge, sales agent, sales rep, 跟进人员, 负责人, 客户经理, 作者",
     }
 
     class Meta:
@@ -260,7 +247,7 @@ class FollowUpImport(Telling):
         mine = Opportunity.objects.permitted(self.user, "add_follow_up")
         kind = fields["kind"].label or FollowUp._meta.get_field("kind").verbose_name
         self.usual = FollowUpKind.to_begin_with(None)
-        return [
+        columns = [
             Column("opportunity", _("Opportunity"), Record(mine, "number", "name", required=True), required=True),
             Column("at", fields["at"].label, At(fields["at"]), required=True),
             Column(
@@ -271,9 +258,18 @@ class FollowUpImport(Telling):
             ),
             Column("kind", kind, Few.of_picklist(FollowUpKind.objects.filter(active=True))),
         ]
+        if allows(self.user, "import_past"):  # for others it is who adds them
+            author = FollowUp._meta.get_field("owner").verbose_name
+            columns.append(Column("owner", author, Person(User.objects.all())))
+        return columns
 
     def build(self, values):
-        return FollowUp(**values | {"kind": values.get("kind") or self.usual, "owner": self.user})
+        author = values.get("owner") or self.user
+        given = {"kind": values.get("kind") or self.usual, "owner": author, "created_by": author}
+        follow_up = FollowUp(**values | given)
+        if author != self.user and follow_up.at > timezone.now():
+            follow_up.check_owner()
+        return follow_up
 
     def identity(self, follow_up):
         return follow_up.opportunity_id, follow_up.at, follow_up.content
@@ -285,4 +281,4 @@ class FollowUpImport(Telling):
         return by_identity((self.identity(follow_up), follow_up) for follow_up in known)
 
     def write(self, follow_ups):
-        FollowUp.add_all(follow_ups, by=self.user)
+        FollowUp.add_all(follow_ups, by=self.user, as_was="owner" in self.fields)
