@@ -39,6 +39,7 @@ class RevenueCategory(Picklist):
         return self.level == other.level
 
     def clean(self):
+        self.level = self.parent.level + 1 if self.parent else 1  # which the constraint asks for
         if self.parent is None:
             return
         if self.pk and self.pk in [self.parent.pk, *(one.pk for one in self.parent.above())]:

@@ -151,6 +151,20 @@ def test_a_product_has_a_unit_in_each_language_and_a_price(client, admin):
     assert (made.key, made.unit, made.price) == ("CAM-9", {"en": "piece", "zh-hans": "台"}, 1450)
 
 
+def test_a_category_is_entered_within_another_and_moved(client, admin):
+    top = RevenueCategory.objects.create(key="equipment", names={"en": "Equipment"})
+    data = {"name_en": "Cameras", "parent": top.pk, "colour": ""}
+
+    answer = client.post("/picklists/revenue-category/new/", data)
+
+    assert answer.status_code == 302, answer.context["form"].errors
+    cameras = of(RevenueCategory, "cameras")
+    assert (cameras.parent, cameras.level) == (top, 2)
+    answer = client.post(f"/picklists/revenue-category/{cameras.pk}/", data | {"parent": "", "active": "on"})
+    assert answer.status_code == 302, answer.context["form"].errors
+    assert of(RevenueCategory, "cameras").level == 1
+
+
 def test_renaming_breaks_nothing(client, admin):
     cloud, route = of(BusinessType, "cloud"), RouteVersion.objects.first()
     tree = {"all": [{"field": "business_type", "op": "is", "value": "cloud"}]}
