@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from crm.fields import narrow
 from crm.models import Audit, Department, Role, User
+from crm.picklist_imports import PicklistImport  # noqa: F401  found by itself through this module
 from crm.resources import Cell, Column, Few, Importing, by_identity, importable
 from crm.verbs import NotAllowed, Refused
 

@@ -18,6 +18,7 @@ from crm.forms import Form, RecordForm, WithNames, posted
 from crm.kinds import Pick
 from crm.names import Picklist, validate_names
 from crm.permissions import require
+from crm.resources import kinds as importable
 from crm.verbs import Refused
 
 DOORS = {"opportunity": "opportunities", "customer": "customers"}  # the list that shows the rows of a model
@@ -130,7 +131,13 @@ def values(request, kind):
     beside = [field.name for field in model._meta.fields if field.is_relation]
     uses = picklists.uses(model)
     rows = [{"value": one, "uses": _used(one, uses)} for one in model.objects.select_related(*beside)]
-    context = {"kind": kind, "label": model._meta.verbose_name_plural, "rows": rows}
+    own = {one._meta.model: key for key, one in importable().items()}  # some lists are imported by themselves
+    context = {
+        "kind": kind,
+        "label": model._meta.verbose_name_plural,
+        "rows": rows,
+        "import_kind": own.get(model, "picklists"),
+    }
     return render(request, "crm/picklists/values.html", context)
 
 

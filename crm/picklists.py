@@ -94,10 +94,13 @@ def _check(by):
 
 @whole()
 def create(value, *, by):
-    """This will enter a value at the end of its list. Raises NotAllowed, and Refused with the field that is wrong."""
+    """
+    This will enter a value, at the end of its list unless it has a place. Raises NotAllowed, and Refused with the field
+    that is wrong.
+    """
     _check(by)
     value.key = value.key or free_key(type(value), value.names)
-    value.order = (type(value)._base_manager.aggregate(last=Max("order"))["last"] or 0) + STEP
+    value.order = value.order or (type(value)._base_manager.aggregate(last=Max("order"))["last"] or 0) + STEP
     _clean(value)
     value.save(force_insert=True)
     _note(value, None, by)

@@ -7,8 +7,8 @@ from django.utils.translation import gettext_lazy as _
 
 from crm.cells import AUTHORSHIP, At, Day, authorship
 from crm.fields import DayField
-from crm.moments import organisation_day
 from crm.models import User
+from crm.moments import organisation_day
 from crm.permissions import allows
 from crm.pinyin import sort_key
 from crm.resources import CHANGES, ENTERS, Cell, Column, Few, Person, Record, by_identity, importable, key_of
@@ -22,6 +22,7 @@ from opportunities.forms import OpportunityForm
 from opportunities.lifecycle import State
 from opportunities.models import Opportunity
 from opportunities.picklists import FollowUpKind, LostReason, Stage
+from opportunities.product_imports import ProductImport  # noqa: F401  found by itself through this module
 from opportunities.signings import Signing
 
 

@@ -1,0 +1,62 @@
+"""What may be imported of the price list: products, each as the form of its page takes it."""
+
+from django.utils.translation import gettext_lazy as _
+
+from crm.picklist_imports import ValuesImport
+from crm.picklist_pages import form_of
+from crm.resources import Cell, Column, Few, importable
+from opportunities.products import Product, RevenueCategory
+
+
+class Category(Few):
+    """A revenue category, by its key, by its name, or by that with those above it: Equipment › Cameras."""
+
+    def __init__(self):
+        tree = RevenueCategory.tree()
+        super().__init__(
+            ((one.key, [path, one.name, *one.names.values()], one) for one, path in tree if one.active), required=True
+        )
+
+
+@importable
+class ProductImport(ValuesImport):
+    """Products of the price list, in the categories that are there."""
+
+    key = "products"
+    label = _("Products")
+    hint = _(
+        "Each row becomes a product, at a price in the currency of the organisation. "
+        "One whose code or name is there already is left as it is."
+    )
+    apart = False
+    aliases = {
+        "key": "code, product code, sku, item no, item number, id, 产品编码, 产品代码, 编码",
+        "category": "category, series, product line, group, 产品类别, 类别, 系列, 产品线",
+        "price": "price, sales price, unit price, list price, 单价, 价格, 售价",
+        "colour": "color",
+        "order": "position, rank, number, 排序, 序号",
+        "active": "in use, enabled, is active, 是否启用, 状态",
+    }
+
+    class Meta:
+        model = Product
+        fields = ()
+
+    def columns(self):
+        form = form_of(Product)(instance=Product(), user=self.user)
+        fields = form.fields
+        return [
+            *self.named(
+                form,
+                en="product, product name, item, item name, name, title, english name, 英文名称",
+                zh="产品, 产品名称, 名称, chinese name, 中文名称",
+            ),
+            self.keyed(form),
+            Column("category", fields["category"].label, Category(), required=True),
+            Column("price", fields["price"].label, Cell(fields["price"]), required=True),
+            *self.named(form, "unit", en="unit, unit of measure", zh="单位, 计量单位"),
+            *self.common(form),
+        ]
+
+    def build(self, values):
+        return self.value(Product, values)
