@@ -1,16 +1,21 @@
 """What the ground takes in from files: people, by administrators."""
 
 from django import forms
+from django.conf import settings
 from django.contrib.auth.hashers import make_password
 from django.db import transaction
 from django.db.models.functions import Lower
 from django.forms import fields_for_model
+from django.utils.text import capfirst
+from django.utils.translation import get_language_info
 from django.utils.translation import gettext_lazy as _
 
-from crm.fields import narrow
+from crm.cells import Several, YesNo
+from crm.fields import TimeZoneField, narrow
 from crm.models import Audit, Department, Role, User
+from crm.organisation import Organisation
 from crm.picklist_imports import PicklistImport  # noqa: F401  found by itself through this module
-from crm.resources import Cell, Column, Few, Importing, by_identity, importable
+from crm.resources import Cell, Column, Few, Importing, by_identity, importable, in_every_language
 from crm.verbs import NotAllowed, Refused
 
 
@@ -40,6 +45,35 @@ class Email(Cell):
         self.owners |= dict(people.values_list("address", "username"))
 
 
+class Place(Few):
+    """A department, by its key, by its name, or by that with those above it: Hebei › Baoding, Hebei/Baoding."""
+
+    def __init__(self):
+        there = {one.pk: one for one in Department.objects.all()}
+        values = [(one.key, [one.name, *one.names.values(), *_paths(one, there)], one) for one in there.values()]
+        super().__init__([value for value in values if value[-1].active], required=True)
+
+
+def _paths(department, there):
+    """This will list a department's name after that of the one above, of both, and so on, in every language."""
+    above = [there[pk] for pk in department.ancestor_ids]
+    for language, _name in settings.LANGUAGES:
+        names = [one.names.get(language) or one.name for one in above]
+        for length in range(2, len(names) + 1):
+            yield from (sign.join(reversed(names[:length])) for sign in ("›", ">", "/"))
+
+
+LANGUAGES = {"en": ["English", "英文", "英语"], "zh-hans": ["Chinese", "zh", "zh-cn", "中文", "汉语"]}
+
+
+def languages():
+    """This will read the language that somebody wants, by its code or its name in any language."""
+    return Few(
+        (code, [get_language_info(code)["name_local"], *in_every_language(name), *LANGUAGES.get(code, ())], code)
+        for code, name in Organisation.current().offered
+    )
+
+
 @importable
 class UserImport(Importing):
     """People who work here. They choose a password by the link of “Forgot your password?”."""
@@ -47,7 +81,7 @@ class UserImport(Importing):
     key = "users"
     label = _("People")
     hint = _("They can sign in once they have chosen a password, by the link that “Forgot password?” sends.")
-    url_name = "admin:crm_user_changelist"
+    url_name = "people"
     act = "administer"
     keys = {"username": _("User name")}
     aliases = {
@@ -55,8 +89,11 @@ class UserImport(Importing):
         "username": "login, user, 用户名, 账号, 登录名",
         "email": "mail, e-mail address, email address, 邮箱, 电子邮件",
         "phone": "telephone, mobile, 电话, 手机",
+        "title": "position, job, 职务, 职位",
         "department": "office, team, 部门, 机构",
-        "role": "roles, 角色, 岗位",
+        "role": "role, 角色, 岗位",
+        "time_zone": "timezone, zone, 时区",
+        "active": "is active, enabled, status, account, 状态, 是否启用, 在职",
     }
 
     class Meta:
@@ -64,9 +101,8 @@ class UserImport(Importing):
         fields = ()
 
     def columns(self):
-        typed = fields_for_model(User, ["name", "username", "email", "phone"])
+        typed = fields_for_model(User, ["name", "username", "title", "email", "phone"])
         cells = {name: (field, User._meta.get_field(name)) for name, field in typed.items()}
-        departments = Few.of_picklist(Department.objects.filter(active=True), required=True)
         self.email = Email(*cells["email"])
         return [
             Column("name", _("Name"), Cell(*cells["name"]), required=True),
@@ -75,18 +111,25 @@ class UserImport(Importing):
                 _("User name"),
                 UserName(forms.CharField(required=False, max_length=150), cells["username"][1]),
             ),
+            Column("title", _("Job title"), Cell(*cells["title"])),
             Column("email", _("E-mail"), self.email),
             Column("phone", _("Phone"), Cell(*cells["phone"])),
-            Column("department", _("Department"), departments, required=True),
-            Column("role", _("Role"), Few.of_picklist(Role.objects.all(), required=True), required=True, usual="rep"),
+            Column("department", _("Department"), Place(), required=True),
+            Column(
+                "role", _("Roles"), Several.of_picklist(Role.objects.all(), required=True), required=True, usual="rep"
+            ),
+            Column("language", _("Language"), languages()),
+            Column("time_zone", _("Time zone"), Cell(TimeZoneField(required=False, max_length=60))),
+            Column("active", capfirst(User._meta.get_field("is_active").verbose_name), YesNo.in_use()),
         ]
 
     def build(self, values):
         username = values["username"] = values.get("username") or user_name(values["name"])
-        person = super().build({name: value for name, value in values.items() if name != "role"})
+        person = super().build({name: value for name, value in values.items() if name not in ("role", "active")})
         person.password = make_password(None)
-        person.role = values["role"]
-        person.is_staff = person.role.key == "administrator"
+        person.given = values["role"]
+        person.is_staff = any(role.key == "administrator" for role in person.given)
+        person.is_active = values.get("active") is not False
         if person.email and self.email.owners.setdefault(person.email.lower(), username) != username:
             raise Refused(_("Another account has this address."), field="email")
         return person
@@ -108,7 +151,7 @@ class UserImport(Importing):
             raise NotAllowed()
         User.objects.bulk_create(people)
         held = User.roles.through
-        held.objects.bulk_create(held(user=person, role=person.role) for person in people)
+        held.objects.bulk_create(held(user=person, role=role) for person in people for role in person.given)
         Audit.objects.bulk_create(
             Audit(
                 kind="rights_changed",
@@ -116,7 +159,11 @@ class UserImport(Importing):
                 data={
                     "user": person.username,
                     "before": None,
-                    "after": {"active": True, "department": person.department.key, "roles": [person.role.key]},
+                    "after": {
+                        "active": person.is_active,
+                        "department": person.department.key,
+                        "roles": sorted(role.key for role in person.given),
+                    },
                 },
             )
             for person in people

@@ -571,3 +571,42 @@ def test_two_people_cannot_have_one_address(admin):
 
     assert counts(run) == (2, 0, 0, 1, 2)
     assert [cell[:2] for cell in refusals(run)] == [(2, "email"), (4, "email")]
+
+
+def test_people_come_in_with_all_that_an_administrator_says_of_them(admin):
+    make.department("baoding")
+    content = """姓名,用户名,职务,邮箱,部门,角色,语言,时区,状态
+张三,zhang.san,主管,zhang@example.org,总部 › Hebei › Baoding,"客户经理，行业总监",中文,北京,在用
+Li Si,li.si,,,Hebei/Baoding,gm,en,Europe/Berlin,
+Moved Away,away,,,baoding,Sales rep; gm;rep,,,否
+Odd One,odd,,,Baoding,"rep, king",Klingon,Nowhere,perhaps
+"""
+
+    run = imported(admin, "users", content)
+
+    assert (run.new, run.refused) == (3, 1)
+    assert [cell[1:3] for cell in refusals(run)] == [
+        ("角色", "rep, king"), ("语言", "Klingon"), ("时区", "Nowhere"), ("状态", "perhaps"),
+    ]  # fmt: skip
+    people = {person.username: person for person in User.objects.filter(department__key="baoding")}
+    said = [
+        (one.name, one.title, one.language, one.time_zone, one.is_active, one.role_keys)
+        for one in (people["zhang.san"], people["li.si"], people["away"])
+    ]
+    assert said == [
+        ("张三", "主管", "zh-hans", "Asia/Shanghai", True, {"rep", "director"}),
+        ("Li Si", "", "en", "Europe/Berlin", True, {"gm"}),
+        ("Moved Away", "", "", "", False, {"rep", "gm"}),
+    ]
+    noted = {row.data["user"]: row.data["after"] for row in Audit.objects.filter(kind="rights_changed")}
+    assert noted["zhang.san"] == {"active": True, "department": "baoding", "roles": ["director", "rep"]}
+    assert noted["away"] == {"active": False, "department": "baoding", "roles": ["gm", "rep"]}
+
+
+def test_who_administers_among_several_roles_is_let_into_the_administration(admin):
+    imported(admin, "users", "name,roles,department\nA B,rep;administrator,head-office\nC D,rep,head-office\n")
+
+    assert dict(User.objects.filter(username__in=["a.b", "c.d"]).values_list("username", "is_staff")) == {
+        "a.b": True,
+        "c.d": False,
+    }
