@@ -8,7 +8,7 @@ from operator import or_
 
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import BigIntegerField, Exists, F, Max, Min, OuterRef, Q, Subquery
-from django.db.models.functions import Cast, Coalesce
+from django.db.models.functions import Cast, Coalesce, Round
 
 from approvals.models import Act, Approval
 from crm.models import NumberSequence
@@ -87,7 +87,7 @@ def _signings():
         if month != day.replace(day=1):
             yield f"signing {pk}: counts in {month:%Y-%m}, and was signed on {day}"
     for model in (Opportunity, Signing):
-        cents = Cast(Coalesce(F("amount"), 0) * 100, BigIntegerField())
+        cents = Cast(Round(Coalesce(F("amount"), 0) * 100), BigIntegerField())  # on SQLite, 0.29 × 100 is less than 29
         yield from each(model.objects.exclude(base_cents=cents), "its base amount is not its amount")
 
 

@@ -1,6 +1,7 @@
 """`manage.py verify` finds what does not hold: each check is shown a world in which it must speak."""
 
 from datetime import timedelta
+from decimal import Decimal
 from io import StringIO
 
 import pytest
@@ -33,6 +34,12 @@ def world():
         opportunity = make.opportunity(state=state)
         make.follow_up(opportunity)
     opportunity.share(by=opportunity.owner, departments=[make.department("jinan")])
+
+
+@pytest.mark.parametrize("amount", ["0.29", "2.53", "17991.03", "999999999999.99"])
+def test_it_is_silent_about_an_amount_that_a_database_keeps_as_a_float(amount):
+    make.opportunity(amount=Decimal(amount))
+    assert verify()[1] == 0
 
 
 def test_it_is_silent_about_a_world_made_by_verbs():
