@@ -47,13 +47,11 @@ def old():
 
 
 def authors(model):
-    return dict(
-        list(model.objects.values_list("name", "created_by__username"))
-    )  # a queryset here has `keys` of its own
+    return dict(list(model.objects.values_list("name", "created_by__username")))  # or its `keys` would be asked
 
 
 def moments(model):
-    return dict(list(model.objects.values_list("name", "created_at")))  # a queryset here has `keys` of its own
+    return dict(list(model.objects.values_list("name", "created_at")))  # or its `keys` would be asked
 
 
 def test_customers_keep_who_entered_them_and_when_and_the_history_says_who_imported_them(manager, old):
