@@ -1,18 +1,26 @@
 """The administrators' pages: users, departments, roles, the audit; and how every picklist is edited."""
 
+from functools import partial
+
 from django import forms
 from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
 from django.contrib.auth.models import Group
+from django.db.models import JSONField
 from django.urls import reverse
 from django.utils.html import format_html
+from django.utils.text import capfirst
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from crm import holding
+from crm.admin_files import Files
+from crm.exports import Out
 from crm.models import Audit, Department, Role, User
+from crm.names import Picklist, localized_names, validate_names
+from crm.picklists import word_of
 
 admin.site.unregister(Group)  # a department's group is made with it, and nothing else is a group
 admin.site.site_header = admin.site.site_title = "Pursuit"
@@ -71,8 +79,26 @@ class NamedAdmin(admin.ModelAdmin):
         return [*super().get_readonly_fields(request, obj), *(["key"] if obj else [])]
 
 
-class PicklistAdmin(NamedAdmin):
+def _name_in(code, names):
+    return names.get(code, "")
+
+
+def _head(field):
+    return capfirst(str(field.verbose_name))
+
+
+def _out(field):
+    """This will give the column of a field: of a related value its key, of names that in the reader's language."""
+    shown = None
+    if isinstance(field, JSONField):
+        shown = localized_names if validate_names in field.validators else ", ".join
+    return Out(_head(field), f"{field.name}__key" if field.is_relation else field.name, shown)
+
+
+class PicklistAdmin(Files, NamedAdmin):
     """A picklist: a value in use is retired, not deleted."""
+
+    importing = "picklists"
 
     list_display = ["name", "key", "order", "colour", "active"]
     list_editable = ["order", "active"]
@@ -87,8 +113,28 @@ class PicklistAdmin(NamedAdmin):
         """This will name what still holds a value, so that Django refuses the deletion and says why."""
         deletable, counts, permissions_needed, protected = super().get_deleted_objects(objs, request)
         if protected:
+            permissions_needed = set()  # to delete the records is for nobody here, and would not be said beside it
             protected = [_("Records hold this value. Retire it instead: clear “active”; old records go on showing it.")]
         return deletable, counts, permissions_needed, protected
+
+    def fixed(self):
+        return {"list": word_of(self.model)}
+
+    def outs(self):
+        """This will give list, key, a name per language, what the list has beside, order, colour, active."""
+        of_all = {field.name: field for field in Picklist._meta.get_fields()}
+        own = [field for field in self.model._meta.concrete_fields if field.editable and not field.primary_key]
+        word = word_of(self.model)
+        return [
+            Out(gettext("List"), None, lambda pk: word),
+            Out(_head(of_all["key"]), "key"),
+            *(
+                Out(gettext("Name in %(language)s") % {"language": language}, "names", partial(_name_in, code))
+                for code, language in settings.LANGUAGES
+            ),
+            *(_out(field) for field in own if field.name not in of_all),
+            *(_out(of_all[name]) for name in ("order", "colour", "active")),
+        ]
 
 
 @admin.register(Department)
@@ -155,10 +201,21 @@ class PersonForm(UserChangeForm):
         return active
 
 
+def roles_of(listing, pks):
+    """This will give {key of a person: the names of their roles} of some people."""
+    held = {}
+    for pk, names in (
+        User.roles.through.objects.filter(user__in=pks).order_by("role__key").values_list("user", "role__names")
+    ):
+        held.setdefault(pk, []).append(localized_names(names))
+    return {pk: ", ".join(names) for pk, names in held.items()}
+
+
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin):
+class UserAdmin(Files, DjangoUserAdmin):
     """People. Whoever holds the role of administrator may enter these pages; nothing else opens them."""
 
+    importing = "users"
     form = PersonForm
     add_form = AdminUserCreationForm
     list_display = ["username", "name", "department", "role_names", "is_active", "last_login"]
@@ -191,6 +248,20 @@ class UserAdmin(DjangoUserAdmin):
         )
     ]
     readonly_fields = ["last_login", "previous_sign_in_at"]
+
+    def outs(self):
+        """What goes out is named here one by one: no password, and nothing that opens a door."""
+        return [
+            Out(_("Name"), "name"),
+            Out(_("User name"), "username"),
+            Out(_("E-mail"), "email"),
+            Out(_("Phone"), "phone"),
+            Out(_("Job title"), "title"),
+            Out(_("Department"), "department__names", localized_names),
+            Out(_("Role"), None, batch=roles_of),
+            Out(_head(User._meta.get_field("is_active")), "is_active"),
+            Out(_("Last sign-in"), "last_login"),
+        ]
 
     @admin.display(description=_("roles"))
     def role_names(self, user):
