@@ -1,11 +1,14 @@
 """
-The picklists of opportunities. Opportunities themselves are in no admin page: their state has no door but the
-verbs.
+The picklists of opportunities; and opportunities as files, which come in as drafts. They are edited on no page here:
+their state has no door but the verbs.
 """
 
 from django.contrib import admin
 
 from crm.admin import NamesField, PicklistAdmin
+from crm.admin_files import Records
+from opportunities.lists import OpportunityList
+from opportunities.models import Opportunity
 from opportunities.picklists import BusinessType, FollowUpKind, LostReason, Pipeline, Source, Stage
 from opportunities.products import Product, RevenueCategory
 from opportunities.reviews import ReviewChoice, ReviewQuestion
@@ -46,3 +49,11 @@ class ProductAdmin(PicklistAdmin):
         if field.name == "unit":
             return NamesField(label=field.verbose_name, help_text=field.help_text)
         return super().formfield_for_dbfield(field, request, **kwargs)
+
+
+@admin.register(Opportunity)
+class OpportunityAdmin(Records, admin.ModelAdmin):
+    importing, listing = "opportunities", OpportunityList
+    list_display = ["name", "number", "state", "owner", "created_at"]
+    list_select_related = ["owner"]
+    search_fields = ["name"]
