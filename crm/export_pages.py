@@ -6,6 +6,7 @@ from django.http import Http404
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import path
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_safe
 
 from crm import exports, files
@@ -36,6 +37,18 @@ class ExportForm(forms.Form):
         super().__init__(data)
         self.fields["export"].choices = [(end, FORMATS[end]) for end in listing.formats]
         self.fields["export"].starred = False  # something is always chosen
+        if listing.request.GET.get("rows") == "selected":
+            self._offer_selected(Export(listing, rows="selected").count())
+
+    def _offer_selected(self, count):
+        rows = self.fields["rows"]
+        rows.initial = "selected"
+        if count:
+            said = ngettext("The selected row", "The %(count)d selected rows", count) % {"count": count}
+            rows.choices = [("selected", said), *rows.choices]
+        rows.error_messages["invalid_choice"] = _(
+            "Nothing is selected that is there for you. Select rows in the list, or take all that match."
+        )
 
     def clean(self):
         given = super().clean()
@@ -64,9 +77,10 @@ def give_out(listing):
 def choose(listing, form=None):
     """This will ask what of the list is to go out."""
     require(listing.user, "export")
-    form = form or ExportForm(listing)
-    context = {"listing": listing, "form": form, "kept": listing.asked(export=None, fields=None, rows=None)}
-    return render(listing.request, "crm/exports/choose.html", context)
+    if form is None:
+        selected = {"export": "xlsx", "fields": "list", "rows": "selected"}
+        form = ExportForm(listing, selected if listing.request.GET.get("rows") == "selected" else None)
+    return render(listing.request, "crm/exports/choose.html", {"listing": listing, "form": form})
 
 
 def _find(request, pk):

@@ -1,5 +1,5 @@
 """
-What leaves a list as a file: all rows that match, or one page, as a workbook or as CSV.
+What leaves a list as a file: all rows that match, one page, or those selected, as a workbook or as CSV.
 
 A list says in `exported` what of a record goes out: first its own columns, in their order, then all else that its
 reader may know. Cells are typed: a number is a number, a day a day; a text that begins like a formula stays a text.
@@ -49,19 +49,26 @@ Out = namedtuple("Out", ["head", "path", "shown", "batch"], defaults=[None, None
 
 
 class Export:
-    """What of a list goes into a file, as its reader asked: `fields` "list" or "all", `rows` "all" or "page"."""
+    """What of a list goes into a file: `fields` "list" or "all", `rows` "all", "page" or "selected"."""
 
     def __init__(self, listing, *, fields="list", rows="all"):
         self.listing = listing
         self.outs = [*listing.exported, *(listing.exported_besides if fields == "all" else [])]
-        self.only_page = rows == "page"
+        self.rows = rows
 
     @property
     def found(self):
-        """This will give the rows, in the order of the list; the same that its count counts."""
+        """
+        This will give the rows, in the order of the list; all of them are the same that its count counts. What was
+        selected is taken literally: it goes out whatever the list is narrowed by.
+        """
         listing = self.listing
-        found = listing.model.objects.visible_to(listing.user).search(listing.text).filter(listing.conditions.q())
-        if self.only_page:
+        found = listing.model.objects.visible_to(listing.user)
+        if self.rows == "selected":
+            found = found.filter(pk__in=listing.selected)
+        else:
+            found = found.search(listing.text).filter(listing.conditions.q())
+        if self.rows == "page":
             found = found.filter(pk__in=listing.pks)
         sign = "-" if listing.sort.startswith("-") else ""
         return found.order_by(f"{sign}{listing.sorts[listing.sort.removeprefix('-')]}", f"{sign}pk")
@@ -174,9 +181,11 @@ def file_name(listing, end):
 
 
 def note(listing, form, rows):
-    """This will write down who took what out of which list, and how many rows."""
-    query = listing.asked(export=None, fields=None, rows=None, page=None).urlencode()
-    told = {"list": listing.name, "query": query, "format": form["export"], "fields": form["fields"], "rows": rows}
+    """This will write down who took what out of which list, and how many rows; of those selected also the keys."""
+    kept = {} if form["rows"] == "selected" else {"pk": None}
+    query = listing.asked(export=None, fields=None, rows=None, page=None, **kept).urlencode()
+    told = {"list": listing.name, "query": query, "format": form["export"], "fields": form["fields"]}
+    told |= {"which": form["rows"], "rows": rows}
     Audit.note("exported", by=listing.user, **told)
 
 
@@ -224,7 +233,7 @@ class ExportRun(models.Model):
         asked = {
             "owner": by,
             "listing": f"{kind.__module__}.{kind.__qualname__}",
-            "query": listing.asked(page=None).urlencode(),
+            "query": listing.asked(page=None, pk=None).urlencode(),
         }
         if (last := cls.objects.filter(**asked).select_related("job").first()) and last.is_busy:
             return last  # pressed twice

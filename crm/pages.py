@@ -44,6 +44,7 @@ from crm import export_pages
 from crm.conditions import Conditions
 from crm.filters import FilterForm
 from crm.kinds import is_storable
+from crm.permissions import allows
 from crm.querysets import is_wide
 
 LAST_PAGE = 10**6
@@ -102,6 +103,7 @@ class Listing:
     formats = ["xlsx", "csv"]  # of crm.exports.FORMATS; with "vcf", `cards` gives rows as vCards, piece by piece
     exported = []  # crm.exports.Out of each column; and of what else may go out
     exported_besides = []
+    selected_at_once = 1_000  # rows; more keys of an address are not looked at
 
     @classmethod
     def paths(cls, address):
@@ -166,7 +168,11 @@ class Listing:
     @cached_property
     def rows(self):
         found = {row[0]: row for row in self.model.objects.filter(pk__in=self.pks).values_list(*self.values)}
-        return [self.row(*found[pk]) for pk in self.pks if pk in found]
+        rows = [self.row(*found[pk]) | {"pk": pk} for pk in self.pks if pk in found]
+        select = _("Select %(name)s")
+        for row in rows if self.may_select else ():
+            row["select"] = select % {"name": row["name"]}
+        return rows
 
     @cached_property
     def pks(self):
@@ -245,6 +251,20 @@ class Listing:
         merged = heapq.merge(first[skipped : start + wanted], rest, reverse=descending)
         return list(islice(merged, start - skipped, start - skipped + wanted))
 
+    # What was selected
+
+    @cached_property
+    def may_select(self):
+        """This will tell whether rows have boxes: where there is something to do with those selected."""
+        return bool(self.exported) and allows(self.user, "export")
+
+    @property
+    def selected(self):
+        """This will give the keys that the address names, as `pk=1&pk=2` or `pk=1,2`; what is no key is left out."""
+        texts = ",".join(self.request.GET.getlist("pk")).split(",")
+        keys = dict.fromkeys(int(text) for text in texts if re.fullmatch(r"\d{1,18}", text, re.ASCII))
+        return list(islice(keys, self.selected_at_once))
+
     # Count and sums
 
     @cached_property
@@ -301,14 +321,23 @@ class Listing:
         return self.address(self.asked(), of="export")
 
     @property
+    def export_name(self):
+        return f"{self.name}_export"
+
+    @property
     def address_to_list(self):
-        return self.address(self.asked(export=None, fields=None, rows=None))
+        return self.address(self.asked(export=None, fields=None, rows=None, pk=None))
 
     @property
     def exported_with(self):
         """This will list the (parameter, text) that the form of an export takes along: what the list was asked."""
         asked = self.asked(export=None, fields=None, rows=None)
         return [(name, text) for name in asked for text in asked.getlist(name)]
+
+    @property
+    def selected_with(self):
+        """This will list the (parameter, text) that those selected are sent with: what the list was asked."""
+        return [(name, text) for name, text in self.exported_with if name != "pk"]
 
     @property
     def back_url(self):

@@ -282,6 +282,7 @@ def files_storage(url):
     return {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": options}
 
 
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 1_100  # the keys of a thousand rows selected, and what else the list was asked
 FILE_UPLOAD_HANDLERS = [
     "crm.files.Limit",
     "django.core.files.uploadhandler.MemoryFileUploadHandler",

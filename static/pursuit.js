@@ -1,5 +1,5 @@
-// Makes the pages pleasant: keys, menus, busy buttons, questions in a dialog, toasts that leave, pickers that search,
-// mentions that offer names.
+// Makes the pages pleasant: keys, menus, busy buttons, questions in a dialog, rows that are counted as they are selected,
+// toasts that leave, pickers that search, mentions that offer names.
 // Everything works without it; nothing here decides anything.
 (() => {
   "use strict";
@@ -182,13 +182,26 @@
 
   // ── A question: the page that asks, shown in a dialog ─────────────────────────────────────────────────────────────
 
-  document.addEventListener("click", async (event) => {
+  document.addEventListener("click", (event) => {
     const link = within(event.target, "a[data-ask]");
     if (!link || event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
     event.preventDefault();
-    const form = await question(link.href).catch(() => null);
+    ask(link.href, link);
+  });
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (event.defaultPrevented || !form.matches("form[data-ask][method=get]")) return;
+    event.preventDefault();
+    const address = new URL(form.action);
+    address.search = new URLSearchParams(new FormData(form, event.submitter));
+    ask(address.href, event.submitter);
+  });
+
+  // Whatever asked has the focus again once the dialog is gone.
+  const ask = async (address, asker) => {
+    const form = await question(address).catch(() => null);
     if (!form) {
-      location.assign(link.href);
+      location.assign(address);
       return;
     }
     const dialog = document.createElement("dialog");
@@ -199,7 +212,7 @@
     document.body.append(dialog);
     dialog.addEventListener("close", () => {
       dialog.remove();
-      link.focus();
+      asker?.focus();
     });
     dialog.addEventListener("click", (press) => {
       if (!within(press.target, "[data-no]")) return;
@@ -209,7 +222,7 @@
     form.addEventListener("submit", () => form.method === "get" && setTimeout(() => dialog.close()));  // it brings a file
     enhance(dialog);
     dialog.showModal();
-  });
+  };
 
   const question = async (address) => {
     const answer = await fetch(address, { headers: { Accept: "text/html" } });
@@ -218,6 +231,51 @@
     const form = page.querySelector("main form.ask");
     return form && document.importNode(form, true);
   };
+
+  // ── Rows are selected: their boxes belong to one form, which says how many and knows what to do with them ─────────
+
+  const selection = () => document.querySelector("form[data-selection]");
+  const boxesOf = (form) => [...form.elements].filter((element) => element.type === "checkbox");
+  const allOf = (form) => document.querySelector(`input[data-selects="${form.id}"]`);
+  let lastBox = null;
+
+  const count = () => {
+    const form = selection();
+    if (!form) return;
+    const boxes = boxesOf(form);
+    const many = boxes.filter((box) => box.checked).length;
+    const all = allOf(form);
+    form.querySelector("[data-count]").textContent = many;
+    document.querySelector("[data-selection-said]").textContent = form.querySelector(".say").textContent;
+    all.closest("label").hidden = false;
+    all.checked = many === boxes.length;
+    all.indeterminate = many > 0 && many < boxes.length;
+  };
+
+  document.addEventListener("change", (event) => {
+    const form = selection();
+    if (form && event.target === allOf(form)) for (const box of boxesOf(form)) box.checked = event.target.checked;
+    else if (!form || event.target.form !== form) return;
+    count();
+  });
+
+  // With Shift, all from the box pressed before to this one.
+  document.addEventListener("click", (event) => {
+    const form = selection();
+    const box = event.target;
+    if (!form || box.type !== "checkbox" || box.form !== form) return;
+    const boxes = boxesOf(form);
+    const [from, to] = [boxes.indexOf(lastBox), boxes.indexOf(box)].sort((one, other) => one - other);
+    if (event.shiftKey && from >= 0) for (const one of boxes.slice(from, to + 1)) one.checked = box.checked;
+    lastBox = box;
+  });
+
+  document.addEventListener("reset", (event) => {
+    if (event.target !== selection()) return;
+    allOf(event.target).focus();  // the bar with the button leaves
+    setTimeout(count);
+  });
+  window.addEventListener("pageshow", count);  // the browser may have kept what was selected
 
   // ── Toasts leave after six seconds, but not from under a pointer or the focus ─────────────────────────────────────
 

@@ -155,6 +155,57 @@ def test_one_page_goes_out_alone(rep):
     assert [row[0] for row in rows[1:]] == ["Customer 50", "Customer 51", "Customer 52"]
 
 
+def test_those_selected_go_out_whatever_the_list_is_narrowed_by_in_its_order(rep):
+    names = ["Anping Wire", "Baoding Dairy", "Cangzhou Port", "Dingzhou Rail"]
+    anping, baoding, cangzhou, dingzhou = (make.customer(rep, name=name).pk for name in names)
+    hidden = make.customer(make.user(at="jinan"), name="Not theirs").pk
+    client = signed_in(rep)
+    asked = f"rows=selected&pk={dingzhou}&pk={anping}&pk={anping}&pk={hidden}&pk=x&pk=&pk=-1&pk=99{'9' * 30}"
+    for address in (f"/customers/?export=csv&{asked}", f"/customers/?export=csv&q=baoding&page=7&{asked}"):
+        assert [row[0] for row in comma_separated(client, address)[1:]] == ["Anping Wire", "Dingzhou Rail"]
+    short = f"/customers/?export=xlsx&sort=-name&rows=selected&pk={baoding},{cangzhou},{hidden}"
+    assert [row[0] for row in excel(client, short)[1:]] == ["Cangzhou Port", "Baoding Dairy"]
+    noted = list(Audit.objects.filter(kind="exported").order_by("id").values_list("data", flat=True))
+    assert [(data["which"], data["rows"], data["fields"]) for data in noted] == [("selected", 2, "list")] * 3
+    assert noted[2]["query"] == f"sort=-name&pk={baoding}%2C{cangzhou}%2C{hidden}"
+
+
+def test_those_selected_go_out_as_cards(rep):
+    first, _other = (make.contact(make.customer(rep), name=name).pk for name in ("Ding Yan", "Qi Bo"))
+    client = signed_in(rep)
+    assert b"FN:Qi Bo" in content(client.get("/contacts/?export=vcf"))
+    assert content(client.get(f"/contacts/?export=vcf&rows=selected&pk={first}")).count(b"FN:Ding Yan") == 1
+    assert b"Qi Bo" not in content(client.get(f"/contacts/?export=vcf&rows=selected&pk={first}"))
+
+
+@pytest.mark.parametrize("asked", ["", "&pk=x", "&pk={hidden}", "&pk=999999999"])
+def test_where_none_of_those_selected_is_left_it_says_so_and_nothing_goes_out(rep, asked):
+    mine = make.customer(rep).pk
+    asked = asked.format(hidden=make.customer(make.user(at="jinan")).pk)
+    client = signed_in(rep)
+    with unchanged():
+        for address in (
+            f"/customers/?export=csv&rows=selected{asked}",
+            f"/customers/export/?rows=selected{asked}",
+        ):
+            page = client.get(address)
+            assert page.status_code == 200
+            assert "Nothing is selected that is there for you." in page.content.decode()
+    assert not Audit.objects.filter(kind="exported").exists()
+    assert len(comma_separated(client, f"/customers/?export=csv&rows=selected&pk={mine}")) == 2
+
+
+def test_a_thousand_keys_are_looked_at_and_no_more(rep):
+    customers = [make.customer(rep, name=f"Customer {number:02}").pk for number in range(3)]
+    others = ",".join(str(10**9 + number) for number in range(998))
+    client = signed_in(rep)
+    address = f"/customers/?export=csv&rows=selected&pk={others}&pk={','.join(map(str, customers))}"
+    rows = comma_separated(client, address)
+    assert [row[0] for row in rows[1:]] == ["Customer 00", "Customer 01"]
+    keys = "&".join(f"pk={key}" for key in [*customers, *range(10**9, 10**9 + 997)])
+    assert len(comma_separated(client, f"/customers/?export=csv&rows=selected&{keys}")) == 4
+
+
 def test_a_text_that_begins_like_a_formula_stays_a_text(rep):
     for text in HOSTILE:
         customer = Customer(name=f"{text} ", phone="", description=text)
@@ -202,13 +253,34 @@ def test_the_button_asks_what_goes_out_and_keeps_what_the_list_was_asked(rep):
     assert not Audit.objects.filter(kind="exported").exists()
 
 
+def test_the_list_has_a_box_for_each_row_and_asks_about_those_selected(rep):
+    pks = [make.customer(rep, name=name).pk for name in ("Anping <Wire>", "Baoding Dairy")]
+    client = signed_in(rep)
+    page = client.get("/customers/?q=a&sort=-name").content.decode()
+    for pk, name in zip(pks, ("Anping &lt;Wire&gt;", "Baoding Dairy"), strict=True):
+        assert f'type="checkbox" form="selected" name="pk" value="{pk}" aria-label="Select {name}"' in page
+    assert 'aria-label="Select all rows of this page"' in page
+    assert 'id="selected" method="get" action="/customers/export/"' in page
+    asking = client.get(f"/customers/export/?q=a&sort=-name&pk={pks[0]}&pk={pks[1]}&rows=selected")
+    form = asking.context["form"]
+    assert [str(label) for _value, label in form.fields["rows"].choices] == [
+        "The 2 selected rows", "All that match", "This page",
+    ]  # fmt: skip
+    assert form["rows"].value() == "selected"
+    page = asking.content.decode()
+    for pk in pks:
+        assert f'name="pk" value="{pk}"' in page
+    assert 'href="/customers/?q=a&amp;sort=-name"' in page
+    assert "selected rows" not in client.get("/customers/export/?q=a").content.decode()
+
+
 def test_whoever_took_what_out_is_written_down(rep):
     make.customer(rep)
     signed_in(rep).get("/customers/?export=csv&fields=all&q=customer").getvalue()
     noted = Audit.objects.get(kind="exported")
     assert (noted.by, noted.data) == (
         rep,
-        {"list": "customers", "query": "q=customer", "format": "csv", "fields": "all", "rows": 1},
+        {"list": "customers", "query": "q=customer", "format": "csv", "fields": "all", "which": "all", "rows": 1},
     )
 
 
@@ -216,8 +288,15 @@ def test_without_a_department_nothing_goes_out(rep):
     make.customer(rep)
     type(rep).objects.update(department=None)
     client = signed_in(type(rep).objects.get(pk=rep.pk))
-    assert "/customers/export/" not in client.get("/customers/").content.decode()
-    for address in ("/customers/?export=csv", "/customers/?export=xlsx", "/customers/export/"):
+    page = client.get("/customers/").content.decode()
+    assert "/customers/export/" not in page
+    assert 'type="checkbox"' not in page
+    for address in (
+        "/customers/?export=csv",
+        "/customers/?export=xlsx",
+        "/customers/export/",
+        "/customers/?export=csv&rows=selected&pk=1",
+    ):
         assert client.get(address).status_code == 403
     assert not Audit.objects.filter(kind="exported").exists()
     assert signed_in(rep).post("/customers/").status_code == 405
