@@ -9,10 +9,13 @@ Few rows are given out at once. A large workbook is made by the worker, and lies
 import csv
 import re
 from collections import namedtuple
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from io import BytesIO, StringIO
 from itertools import islice
+from shutil import copyfileobj
 from tempfile import TemporaryFile
 from types import SimpleNamespace
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from django.conf import settings
 from django.core.files import File
@@ -26,10 +29,13 @@ from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy as _
 from openpyxl import Workbook
 from openpyxl.cell import WriteOnlyCell
+from openpyxl.utils import get_column_letter
+from openpyxl.utils.datetime import to_excel
 
 from crm import files
 from crm.jobs import Job
 from crm.models import Audit
+from crm.names import localized
 from crm.permissions import allows
 from crm.sheets import FORMULA, is_like_a_formula
 from crm.verbs import NotAllowed
@@ -38,13 +44,15 @@ EXCEL = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 FORMATS = {"xlsx": _("Excel"), "csv": _("CSV"), "vcf": _("vCard")}
 STREAMED = {"csv": "text/csv; charset=utf-8", "vcf": "text/vcard; charset=utf-8"}
 CHUNK = 1_000  # rows read at a time
+SHEET = "xl/worksheets/sheet1.xml"  # in a workbook of one sheet
 EXCEL_HOLDS = 32_767  # characters in a cell
 KEPT = timedelta(days=7)
 NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")  # what a workbook cannot hold
 SUSPECT = {*FORMULA, "'"}  # first letters of what may be like a formula
 
-# One column of a file: its heading; where the value is read, as in `values_list`; what is written of the value. With
-# `batch`, a function of the list and the keys of some rows, the value is what that gives for the key of the row.
+# One column of a file: its heading; where the value is read, as in `values_list`; what is written of the value. A path
+# that ends at something named in several languages stands for that name. With `batch`, a function of the list and the
+# keys of some rows, the value is what that gives for the key of the row.
 Out = namedtuple("Out", ["head", "path", "shown", "batch"], defaults=[None, None])
 
 
@@ -86,56 +94,111 @@ class Export:
         or None. A column that needs nothing done is passed on as it was read.
         """
         values = self.found.values_list("pk", *(out.path or "pk" for out in self.outs)).iterator(chunk_size=CHUNK)
+        names = {out.path: self._names(out.path) for out in self.outs if out.path}
+        zone = timezone.get_current_timezone()  # the reader's
         while chunk := list(islice(values, CHUNK)):
             keys, *columns = zip(*chunk, strict=True)
-            yield [self._typed(out, keys, column) for out, column in zip(self.outs, columns, strict=True)]
+            yield [
+                self._typed(out, keys, column, names.get(out.path), zone)
+                for out, column in zip(self.outs, columns, strict=True)
+            ]
 
-    def _typed(self, out, keys, column):
+    def _names(self, path):
+        """This will give {key: name} of all that the path can end at, read once; None where it ends at a value."""
+        field = None if "__" in path else self.listing.model._meta.get_field(path)
+        if field is None or not field.is_relation:
+            return None
+        return {pk: localized(names) for pk, names in field.related_model._base_manager.values_list("pk", "names")}
+
+    def _typed(self, out, keys, column, names, zone):
         if out.batch:
             given = out.batch(self.listing, keys)
             return [given.get(key) for key in keys]
+        if names is not None:
+            return [names.get(key) for key in column]
         if out.shown:
             return [out.shown(value) for value in column]
-        if any(type(value) is datetime for value in column):
-            return [value and timezone.make_naive(value) for value in column]  # in the reader's time
+        if datetime in kinds_in(column):
+            return [value and value.astimezone(zone).replace(tzinfo=None) for value in column]
         return column
+
+
+def kinds_in(column):
+    """This will give the types of what stands in a column, less that of nothing."""
+    return set(map(type, column)) - {type(None)}
 
 
 # ── The two kinds of file ────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def workbook(export, title, *, each=None):
-    """This will give a temporary file with a workbook of the rows; `each` is called after each CHUNK with how many."""
-    book = Workbook(write_only=True)
-    sheet = book.create_sheet(title[:31])
+    """
+    This will give a temporary file with a workbook of the rows, and how many; `each` is told after each CHUNK.
 
-    def cell(value):
-        if type(value) is not str or (value.isprintable() and value[:1] not in {"=", "#"} and len(value) < EXCEL_HOLDS):
-            return None if value == "" else value
-        value = NO_XML.sub("", value)[:EXCEL_HOLDS]
-        made = WriteOnlyCell(sheet, value)
-        made.data_type = "s"  # or what looks like a formula, or like #N/A, would be one
-        return made
-
-    sheet.append([cell(head) for head in export.heads()])
+    openpyxl makes it, with the heads alone; the rows are written into its sheet as text, for which openpyxl would take
+    several times as long.
+    """
+    book, number_of = _with_heads(export.heads(), title)
     count = 0
-    for columns in export.chunks():
-        for row in zip(*([cell(value) for value in column] for column in columns), strict=True):
-            sheet.append(row)
-            count += 1
-        if each:
-            each(count)
     file = TemporaryFile()  # noqa: SIM115  whoever asked closes it
-    book.save(file)
+    with ZipFile(book) as made, ZipFile(file, "w", ZIP_DEFLATED) as whole, TemporaryFile() as sheet:
+        for name in made.namelist():
+            if name != SHEET:
+                whole.writestr(name, made.read(name))
+        before, end, after = made.read(SHEET).partition(b"</sheetData>")
+        sheet.write(before)
+        for columns in export.chunks():
+            sheet.write(_rows(columns, count + 2, number_of).encode())
+            count += len(columns[0])
+            if each:
+                each(count)
+        sheet.write(end + after)
+        entry = ZipInfo(SHEET)
+        entry.compress_type, entry.file_size = ZIP_DEFLATED, sheet.tell()  # by which it knows whether that is very much
+        sheet.seek(0)
+        with whole.open(entry, "w") as packed:
+            copyfileobj(sheet, packed, 1 << 20)
     file.seek(0)
     return file, count
 
 
-class _Line:
-    """What csv writes to: it gives back what was written."""
+def _with_heads(heads, title):
+    """This will give a workbook with a row of heads that stays in sight, and the numbers of its styles, by type."""
+    book = Workbook(write_only=True)
+    sheet = book.create_sheet(title[:31])
+    sheet.freeze_panes = "A2"
+    sheet.append([WriteOnlyCell(sheet, head) for head in heads])
+    number_of = {kind: WriteOnlyCell(sheet, kind(2000, 1, 1)).style_id for kind in (date, datetime)}
+    file = BytesIO()
+    book.save(file)
+    return file, number_of
 
-    def write(self, text):
-        return text
+
+def _rows(columns, first, number_of):
+    """This will write rows from number `first` on as a sheet has them. What is no number and no day is a text."""
+
+    def cell(at, value):
+        kind = type(value)
+        if kind is str:
+            if not value:
+                return ""
+            if not value.isprintable():
+                value = NO_XML.sub("", value).replace("\r", "&#13;")
+            value = value[:EXCEL_HOLDS].replace("&", "&amp;").replace("<", "&lt;")
+            return f'<c r="{at}" t="inlineStr"><is><t xml:space="preserve">{value}</t></is></c>'
+        if value is None:
+            return ""
+        if kind in number_of:
+            return f'<c r="{at}" s="{number_of[kind]}"><v>{to_excel(value)}</v></c>'
+        return f'<c r="{at}"><v>{value}</v></c>'
+
+    letters = [get_column_letter(place) for place in range(1, len(columns) + 1)]
+    written = [
+        [cell(f"{letter}{number}", value) for number, value in enumerate(column, first)]
+        for letter, column in zip(letters, columns, strict=True)
+    ]
+    lines = enumerate(zip(*written, strict=True), first)
+    return "".join([f'<row r="{number}">{"".join(cells)}</row>' for number, cells in lines])
 
 
 def comma_separated(export):
@@ -143,17 +206,26 @@ def comma_separated(export):
     This will give the rows as CSV, piece by piece, in UTF-8 with a mark by which Excel knows it. An apostrophe keeps a
     text that begins like a formula a text; who reads such a file here takes it away again: see crm.sheets.
     """
-    write = csv.writer(_Line(), quoting=csv.QUOTE_NONNUMERIC).writerow  # also for who separates at semicolons
 
-    def cell(value):
-        if type(value) is str:
-            return f"'{value}" if value[:1] in SUSPECT and is_like_a_formula(value) else value
-        return value.strftime("%Y-%m-%d %H:%M") if type(value) is datetime else value
+    def cells(column):
+        kinds = kinds_in(column)
+        if str in kinds:
+            column = [
+                f"'{value}" if type(value) is str and value[:1] in SUSPECT and is_like_a_formula(value) else value
+                for value in column
+            ]
+        if datetime in kinds:
+            column = [value.isoformat(" ", "minutes") if type(value) is datetime else value for value in column]
+        return column
 
-    yield "\ufeff" + write([cell(head) for head in export.heads()])
+    def written(rows):
+        piece = StringIO(newline="")
+        csv.writer(piece, quoting=csv.QUOTE_NONNUMERIC).writerows(rows)  # also for who separates at semicolons
+        return piece.getvalue()
+
+    yield "\ufeff" + written([cells(export.heads())])
     for columns in export.chunks():
-        rows = zip(*([cell(value) for value in column] for column in columns), strict=True)
-        yield "".join(map(write, rows))
+        yield written(zip(*map(cells, columns), strict=True))
 
 
 # ── Given out ────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -11,7 +11,7 @@ from django.utils.translation import ngettext
 
 from crm import shown
 from crm.exports import Out
-from crm.names import localized, localized_names
+from crm.names import localized
 from crm.pages import Column, Figure, Listing, Tab
 from customers.models import Contact, Customer
 
@@ -35,8 +35,8 @@ class CustomerList(Listing):
     values = ["pk", "name", "industry__names", "level__names", "status", "owner__name", "created_at"]
     exported = [
         Out(_("Customer name"), "name"),
-        Out(_("Industry"), "industry__names", localized_names),
-        Out(_("Customer level"), "level__names", localized_names),
+        Out(_("Industry"), "industry"),
+        Out(_("Customer level"), "level"),
         Out(_("Status"), "status", lambda status: str(Customer.Status(status).label)),
         Out(_("Open opportunities"), None, batch=lambda listing, pks: listing.open_of(pks)),
         Out(_("Person in charge"), "owner__name"),
@@ -49,7 +49,7 @@ class CustomerList(Listing):
         Out(_("Phone"), "phone"),
         Out(_("Address"), "address"),
         Out(_("Description"), "description"),
-        Out(_("Department"), "department__names", localized_names),
+        Out(_("Department"), "department"),
         Out(_("Changed"), "updated_at"),
     ]
     filters = ["status", "industry", "level", "kind", "owner", "department"]
@@ -120,7 +120,7 @@ class ContactList(Listing):
     ]
     exported_besides = [
         Out(_("Description"), "description"),
-        Out(_("Department"), "department__names", localized_names),
+        Out(_("Department"), "department"),
         Out(_("Created"), "created_at"),
         Out(_("Changed"), "updated_at"),
     ]

@@ -14,7 +14,6 @@ from approvals.models import Task
 from crm import shown
 from crm.exports import Out
 from crm.moments import organisation_today
-from crm.names import localized_names
 from crm.pages import Column, Figure, Listing, Tab
 from opportunities.lifecycle import CLOSED, State
 from opportunities.models import CLOSED_FROM, FORECAST, Opportunity
@@ -62,7 +61,7 @@ class OpportunityList(Listing):
     exported = [
         Out(_("Opportunity name"), "name"),
         Out(_("Customer"), "customer__name"),
-        Out(_("Stage"), "stage__names", localized_names),
+        Out(_("Stage"), "stage"),
         Out(_("Amount"), "amount"),
         Out(_("Expected close"), "expected_close_on"),
         Out(_("Waiting for"), None, batch=lambda listing, pks: waited_for(pks)),
@@ -73,12 +72,12 @@ class OpportunityList(Listing):
         Out(_("Number"), "number"),
         Out(_("Reference"), "reference"),
         Out(_("State"), "state", lambda state: str(State(state).label)),
-        Out(_("Business type"), "business_type__names", localized_names),
-        Out(_("Source"), "source__names", localized_names),
+        Out(_("Business type"), "business_type"),
+        Out(_("Source"), "source"),
         Out(_("Currency"), "currency"),
         Out(_("Probability"), "probability"),
         Out(_("Closed on"), "closed_on"),
-        Out(_("Department"), "department__names", localized_names),
+        Out(_("Department"), "department"),
         Out(_("Next follow-up"), "next_follow_up_at"),
         Out(_("Approved amount"), "approved_amount"),
         Out(_("Description"), "description"),
