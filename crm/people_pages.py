@@ -7,6 +7,7 @@ from django.core.paginator import Paginator
 from django.db.models import Count, Q
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import path
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.text import slugify
 from django.utils.translation import gettext, pgettext, pgettext_lazy
@@ -14,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from crm import holding, people
+from crm.exports import Table
 from crm.forms import Form, ModelForm, WithNames, posted
 from crm.models import Department, Level, Placed, Role, User
 from crm.permissions import require
@@ -198,10 +200,37 @@ def free_key(names):
 # ── People ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+PEOPLE = [
+    pgettext_lazy("of a person", "Name"),
+    _("User name"),
+    _("E-mail"),
+    _("Department"),
+    _("Roles"),
+    _("Account"),
+    _("Last sign-in"),
+]
+
+
+def _listed(person):
+    """This will give what the list of people shows of one, and where to write to them, as PEOPLE names it."""
+    invited = gettext("Active") if person.has_usable_password() else gettext("Invited")
+    return (
+        str(person),
+        person.username,
+        person.email,
+        str(person.department or ""),
+        pgettext("between the members of a list", ", ").join(map(str, person.roles.all())),
+        invited if person.is_active else gettext("Deactivated"),
+        person.last_login and timezone.make_naive(person.last_login),
+    )
+
+
 @require_safe
 def people_list(request):
     require(request.user, "administer")
     form = FindForm(request.GET)
+    if Table.asked(request):
+        return Table(request, "people", gettext("People"), PEOPLE, map(_listed, form.found())).answer()
     page = Paginator(form.found(), ROWS).get_page(request.GET.get("page"))
     return render(request, "crm/people/list.html", {"form": form, "page": page})
 

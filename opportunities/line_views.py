@@ -7,6 +7,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from crm import shown
+from crm.exports import Table
 from opportunities.line_forms import LinesForm, ProductPicker
 from opportunities.products import Product, RevenueCategory
 from opportunities.views import a_page, obstructed, page_for, to_record
@@ -55,5 +56,9 @@ def products(request):
     rows = sorted(sold, key=lambda product: (names[product.category_id][0], product.order, product.key))
     for product in rows:
         product.category_name = names[product.category_id][1]
+    if Table.asked(request):
+        heads = [_("Product"), _("Revenue category"), _("Code"), _("Unit"), _("List price")]
+        values = [(str(one), one.category_name, one.key, one.unit_name, one.price) for one in rows]
+        return Table(request, "products", _("Price list"), heads, values).answer()
     page = Paginator(rows, PAGE).get_page(request.GET.get("page"))
     return render(request, "opportunities/lines/products.html", {"page": page, "text": text})

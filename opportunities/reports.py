@@ -10,6 +10,7 @@ from django.utils.translation import ngettext, pgettext
 from django.views.decorators.http import require_safe
 
 from crm import shown
+from crm.exports import Table
 from crm.models import Department
 from crm.moments import organisation_month, organisation_today
 from opportunities.ranking import Ranking, first_month, month_after, month_before, read_month
@@ -25,6 +26,9 @@ def ranking(request):
     by = "department" if request.GET.get("by") == "department" else "person"
     found = Ranking(request.user, month, department, of_departments=by == "department")
     found.departments = {one.pk: one for one in departments}
+    if Table.asked(request):
+        title = _("Ranking, %(month)s") % {"month": f"{month:%Y-%m}"}
+        return Table(request, "ranking", title, *_ranked(found)).answer()
     return render(
         request,
         "opportunities/ranking.html",
@@ -42,6 +46,26 @@ def ranking(request):
             "ends": _ends(month),
         },
     )
+
+
+def _ranked(ranking):
+    """This will give the heads and all rows of a ranking, by amount; each row has the places in both tables."""
+    amounts, reports = ranking.amounts, ranking.reports
+    whose = [_("Department")] if ranking.of_departments else [_("Person"), _("Department")]
+    heads = [
+        *whose,
+        _("Place by amount signed"),
+        _("Amount"),
+        _("Opportunities signed"),
+        _("Place by reports approved"),
+        _("Reports approved"),
+    ]
+    rows = []
+    for key in amounts.keys:
+        by_amount, by_reports = amounts.make(key), reports.make(key)
+        named = [by_amount.name] if ranking.of_departments else [by_amount.name, by_amount.second]
+        rows.append((*named, by_amount.place, by_amount.amount, by_amount.count, by_reports.place, by_reports.value))
+    return heads, rows
 
 
 def _month(text, this_month):
