@@ -47,9 +47,14 @@ class TaskQuerySet(models.QuerySet):
         """This will narrow to what waits for this person, the longest waiting first."""
         return self.open().filter(holder=user).order_by("opened_at", "id")
 
-    def open_about(self, model, pks):
-        """This will narrow to what waits about these records; by way of their approvals, which an index knows."""
+    def open_about(self, model, pks=None):
+        """
+        This will narrow to what waits about these records, by way of their approvals, which an index knows; without
+        keys, about all.
+        """
         about_type = ContentType.objects.get_for_model(model)
+        if pks is None:
+            return self.open().filter(about_type=about_type)
         unfinished = {"approval__about_type": about_type, "approval__about_id__in": pks, "approval__closed_at": None}
         return self.open().filter(**unfinished)
 

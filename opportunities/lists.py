@@ -12,7 +12,7 @@ from django.utils.translation import ngettext
 
 from approvals.models import Task
 from crm import shown
-from crm.exports import Out
+from crm.exports import CHUNK, Out
 from crm.moments import organisation_today
 from crm.pages import Column, Figure, Listing, Tab
 from opportunities.lifecycle import CLOSED, State
@@ -22,8 +22,8 @@ from opportunities.picklists import Stage
 QUIET = timedelta(days=14)  # without a follow-up for longer, an open opportunity is neglected
 
 
-def waited_for(pks):
-    """This will give {opportunity: the name of whom it waits for} of some opportunities."""
+def waited_for(pks=None):
+    """This will give {opportunity: the name of whom it waits for} of some opportunities, or of all that wait."""
     return dict(Task.objects.open_about(Opportunity, pks).values_list("about_id", "holder__name"))
 
 
@@ -64,7 +64,7 @@ class OpportunityList(Listing):
         Out(_("Stage"), "stage"),
         Out(_("Amount"), "amount"),
         Out(_("Expected close"), "expected_close_on"),
-        Out(_("Waiting for"), None, batch=lambda listing, pks: waited_for(pks)),
+        Out(_("Waiting for"), None, batch=lambda listing, pks: listing.waited_for(pks)),
         Out(_("Person in charge"), "owner__name"),
         Out(_("Last follow-up"), "last_follow_up_at"),
     ]
@@ -140,6 +140,17 @@ class OpportunityList(Listing):
         """
         tasks = Task.objects.open_about(Opportunity, self.pks)
         return {pk: task for pk, *task in tasks.values_list("about_id", "kind", "holder__name", "opened_at")}
+
+    def waited_for(self, pks):
+        """
+        This will do what the function does. Where it is asked of many, others follow: then all that wait are read
+        once, a few for each person who decides, rather than looked for by a thousand keys again and again.
+        """
+        return waited_for(pks) if len(pks) < CHUNK else self._all_that_wait
+
+    @cached_property
+    def _all_that_wait(self):
+        return waited_for()
 
     @cached_property
     def _every_stage(self):
