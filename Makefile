@@ -23,7 +23,7 @@ lint: set-up-test ## the checks of `make test` alone
 	@$(PY) scripts/gate.py lint
 
 torture: set-up-test ## the long tests: faults, permission sweep, hostile cases, random operations
-	@$(PY) -m pytest -m torture --hypothesis-profile=torture
+	@$(PY) -m pytest -m torture -rs --hypothesis-profile=torture
 
 bench: set-up-test ## how fast it is, beside a bare Django application, at 100,000 opportunities (ROWS=… for others)
 	@$(PY) -m tests.bench $(ROWS)
