@@ -257,7 +257,7 @@ class UserAdmin(Files, DjangoUserAdmin):
             Out(_("E-mail"), "email"),
             Out(_("Phone"), "phone"),
             Out(_("Job title"), "title"),
-            Out(_("Department"), "department__names", localized_names),
+            Out(_("Department"), "department"),
             Out(_("Role"), None, batch=roles_of),
             Out(_head(User._meta.get_field("is_active")), "is_active"),
             Out(_("Last sign-in"), "last_login"),

@@ -45,9 +45,10 @@ from import_export.signals import post_export
 
 from crm.exports import EXCEL, STREAMED, Export, comma_separated, workbook
 from crm.importing import ImportRun
+from crm.journal import Batch
 from crm.models import Audit
 from crm.permissions import allows
-from crm.resources import kinds
+from crm.resources import NEW, REFUSED, kinds
 from crm.verbs import Refused, locked, whole
 
 AT_ONCE = 5_000  # rows that come in while their reader waits; the worker takes more
@@ -130,25 +131,17 @@ def judge(run, resource, *, writing=False):
     """
     resource.match(run.matching, run.known)
     told, seen = Told(run, resource), set()
+    fates = {NEW: RowResult.IMPORT_TYPE_NEW, REFUSED: RowResult.IMPORT_TYPE_INVALID}
     try:
         lines = run.read_rows()
         while rows := list(islice(lines, CHUNK)):
-            verdicts = resource.read(rows)
-            readable = [verdict.record for verdict in verdicts if verdict.record is not None]
-            there, new = resource.there(readable) if readable else set(), []
+            verdicts = resource.judge(rows, seen)
             for verdict in verdicts:
-                if verdict.record is None:
-                    told.add(verdict, RowResult.IMPORT_TYPE_INVALID)
-                    continue
-                identity = resource.identity(verdict.record)
-                if identity in there or identity in seen:
-                    told.add(verdict, RowResult.IMPORT_TYPE_SKIP)
-                else:
-                    seen.add(identity)
-                    new.append(verdict.record)
-                    told.add(verdict, RowResult.IMPORT_TYPE_NEW)
+                told.add(verdict, fates.get(verdict.fate, RowResult.IMPORT_TYPE_SKIP))
+            new = [verdict for verdict in verdicts if verdict.fate == NEW]
             if writing and new and not told.has_validation_errors():
-                resource.write(new)
+                entered, followed = resource.entering(new)
+                run.batch.note(entered=entered, followed=followed)
     except FileNotFoundError as error:
         raise Refused(_("The file of this import is gone. Choose it once more.")) from error
     return told
@@ -166,11 +159,12 @@ def enter(run, fixed, *, by):
         resource, matching = matched(it, fixed, by=by)
         if it.is_busy or it.matching != matching or it.known:
             raise Refused(_("The columns of this file were matched differently meanwhile. Choose it once more."))
+        it.batch = Batch.objects.create(by=by, act="import")
         told = judge(it, resource, writing=True)
         if told.has_validation_errors():
             transaction.set_rollback(True)
             return told
-        counts = {"new": told.new, "there": told.there, "refused": told.refused}
+        counts = {"new": told.new, "skipped": told.there, "refused": told.refused}
         it.state = ImportRun.State.DONE
         for name, count in counts.items():
             setattr(it, name, count)

@@ -93,8 +93,9 @@ class Export:
         This will give the rows, CHUNK at a time, as columns of typed values: text, number, date, datetime without zone,
         or None. A column that needs nothing done is passed on as it was read.
         """
-        values = self.found.values_list("pk", *(out.path or "pk" for out in self.outs)).iterator(chunk_size=CHUNK)
-        names = {out.path: self._names(out.path) for out in self.outs if out.path}
+        found = self.found
+        values = found.values_list("pk", *(out.path or "pk" for out in self.outs)).iterator(chunk_size=CHUNK)
+        names = {out.path: self._names(found.model, out.path) for out in self.outs if out.path}
         zone = timezone.get_current_timezone()  # the reader's
         while chunk := list(islice(values, CHUNK)):
             keys, *columns = zip(*chunk, strict=True)
@@ -103,9 +104,10 @@ class Export:
                 for out, column in zip(self.outs, columns, strict=True)
             ]
 
-    def _names(self, path):
+    @staticmethod
+    def _names(model, path):
         """This will give {key: name} of all that the path can end at, read once; None where it ends at a value."""
-        field = None if "__" in path else self.listing.model._meta.get_field(path)
+        field = None if "__" in path else model._meta.get_field(path)
         if field is None or not field.is_relation:
             return None
         return {pk: localized(names) for pk, names in field.related_model._base_manager.values_list("pk", "names")}
@@ -235,6 +237,8 @@ def _rows(columns, first, number_of):
             return ""
         if kind in number_of:
             return f'<c r="{at}" s="{number_of[kind]}"><v>{to_excel(value)}</v></c>'
+        if kind is bool:
+            return f'<c r="{at}" t="b"><v>{value:d}</v></c>'
         return f'<c r="{at}"><v>{value}</v></c>'
 
     letters = [get_column_letter(place) for place in range(1, len(columns) + 1)]

@@ -59,10 +59,16 @@ PROBLEMS = {
     "no-table": _("This is no table. Choose a CSV, TSV or Excel file."),
     "broken": _("This file cannot be read: it is damaged. Open it in a spreadsheet program and save it again."),
     "password": _("This workbook is protected by a password. Save it without one."),
-    "encoding": _("The letters of this file are in an encoding that is not known here. Save it as UTF-8."),
+    "encoding": _("This file is not in that encoding. Choose another."),
     "rows": _("This file has more than %(rows)s rows. Split it into several."),
     "columns": _("This file has more than %(columns)s columns. Leave out what is not needed."),
-    "sheet": _("There is no such sheet in this workbook."),
+    "web-page": _(
+        "This is a web page, though its name may end in .xls. Open it in a spreadsheet program and save it as an Excel "
+        "workbook."
+    ),
+    "xml": _("This is a spreadsheet saved as XML. Open it in a spreadsheet program and save it as an Excel workbook."),
+    "quotes": _("The quotation mark that opens in row %(row)s is never closed. Close or delete it."),
+    "sheet": _("This workbook has no sheet of that name that holds a table."),
     "large": _("Reading this file takes too much memory. Split it into several."),
     "slow": _("Reading this file takes too long. Split it into several."),
 }
@@ -287,7 +293,7 @@ class ImportRun(models.Model):
             found = {"problem": "slow" if ended.returncode in (-9, -24) else "large"}  # SIGKILL, SIGXCPU
         if "problem" in found:
             told = {"rows": f"{settings.IMPORT_MOST_ROWS:,}", "columns": MOST_COLUMNS}
-            raise Refused(PROBLEMS[found["problem"]] % told, field="file")
+            raise Refused(PROBLEMS[found["problem"]] % (told | {"row": found.get("row")}), field="file")
         return found
 
     def match(self, matching, known, *, by, key="", mode="", whole=False):

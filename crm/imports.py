@@ -139,11 +139,18 @@ class UserImport(Importing):
 
     def existing(self, people):
         names = {person.username for person in people}
-        found = User.objects.filter(username__in=names).select_related("department")
+        found = User.objects.filter(username__in=names).select_related("department").prefetch_related("roles")
         return by_identity((person.username, person) for person in found)
 
+    def held(self, there, name):
+        if name == "role":
+            return sorted(there.roles.all(), key=lambda role: role.pk)
+        return getattr(there, "is_active" if name == "active" else name)
+
     def compared(self, values, there):
-        return {name: value for name, value in values.items() if name != "role"}
+        if "role" in values:
+            values = values | {"role": sorted(values["role"], key=lambda role: role.pk)}
+        return values
 
     @transaction.atomic
     def write(self, people):

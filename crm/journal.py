@@ -5,7 +5,8 @@ Whoever acts opens a Batch, and notes in the transaction of each chunk what it d
 them from the last to the first. A record that was entered goes for good, one that was changed gets back what it had,
 each unless something happened to it since: then it is left, and its entry says why.
 
-A model whose records come here keeps these promises (`notices.history.Recorded` does):
+A model whose records come here keeps these promises (`notices.history.Recorded` does; a picklist's are kept by
+crm.picklists):
 
     take_back(entries, by)   deletes what was entered and not touched since; gives {key: why} of those that stay
     set_back(entry, by)      gives a record its values from before; gives why not, or ""
@@ -14,6 +15,7 @@ A model whose records come here keeps these promises (`notices.history.Recorded`
 
 import time
 from datetime import timedelta
+from functools import partial
 from itertools import groupby
 
 from django.conf import settings
@@ -22,6 +24,8 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from crm import picklists
+from crm.names import Picklist
 from crm.verbs import whole
 
 KEPT = timedelta(days=7)  # so long can a batch be undone
@@ -93,7 +97,8 @@ class Batch(models.Model):
         for (model, entered), group in groupby(entries, lambda one: (one.about_type.model_class(), one.before is None)):
             those = list(group)
             if entered:
-                stays = model.take_back(those, by=by)
+                take_back = partial(picklists.take_back, model) if issubclass(model, Picklist) else model.take_back
+                stays = take_back(those, by=by)
                 why |= {one.pk: stays[one.about_id] for one in those if one.about_id in stays}
             else:
                 told = ((one, model.follow_back(one) if one.quiet else model.set_back(one, by=by)) for one in those)

@@ -4,11 +4,12 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
+from crm.encodings import ENCODINGS
 from crm.fields import ChoiceHint
 from crm.forms import Form
 from crm.importing import SavedMatching
 from crm.resources import ADD, CREATE, MODES
-from crm.sheets import DELIMITERS, ENCODINGS
+from crm.sheets import DELIMITERS
 
 ASKED = 50  # texts of a column that are asked about
 

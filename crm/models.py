@@ -239,6 +239,28 @@ class User(AbstractUser):
     def __str__(self):
         return self.name or self.username
 
+    @classmethod
+    def take_back(cls, entries, *, by):
+        """
+        This will delete the people that `entries` of crm.journal say were entered, and give {key: why} of those that
+        stay: who has signed in, whom anything names, and all where `by` does not administer.
+        """
+        keys = {entry.about_id for entry in entries}
+        found = {one.pk: one for one in cls.objects.filter(pk__in=keys).order_by("pk").select_for_update()}
+        stays = {pk: _("It was deleted since.") for pk in keys - found.keys()}
+        if not by.is_any("administrator"):
+            return stays | dict.fromkeys(found, _("You may not do this."))
+        stays |= {pk: _("They have signed in since.") for pk, one in found.items() if one.last_login}
+        clean = found.keys() - stays.keys()
+        besides = [cls.roles.through, cls.user_permissions.through, cls.groups.through]
+        stays |= {pk: _("Something was added to it since.") for pk in named(cls, clean, besides=besides)}
+        for pk in clean - stays.keys():
+            Audit.note(
+                "rights_changed", by=by, user=found[pk].username, before={"active": found[pk].is_active}, after=None
+            )
+        cls.objects.filter(pk__in=clean - stays.keys()).delete()
+        return stays
+
     def get_full_name(self):
         return str(self)
 
@@ -359,7 +381,7 @@ class NumberSequence(models.Model):
 from crm.exports import ExportRun  # noqa: E402, F401  needs User and Audit above
 from crm.importing import ImportRun, RefusedCell, SavedMatching  # noqa: E402, F401  needs User and Audit above
 from crm.jobs import Job  # noqa: E402, F401  needs User above
-from crm.journal import Batch, Entry  # noqa: E402, F401  needs User above
+from crm.journal import Batch, Entry, named  # noqa: E402, F401  needs User above
 from crm.once import Once  # noqa: E402, F401  needs User above
 from crm.organisation import Organisation  # noqa: E402  needs Audit above
 from crm.pulse import WorkerPulse  # noqa: E402, F401  beside those

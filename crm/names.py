@@ -13,6 +13,11 @@ def localized(names):
     return names.get(language) or names.get("en") or next(iter(names.values()), "")
 
 
+def localized_names(names):
+    """This will give what `localized` does, and "" for nothing."""
+    return localized(names) if names else ""
+
+
 def validate_names(names):
     """This will refuse anything but a non-empty {known language code: non-blank text}."""
     known = dict(settings.LANGUAGES)

@@ -31,6 +31,7 @@ class ValuesImport(Importing):
 
     act = "administer"
     url_name = "picklists"
+    keys = {"key": _("Key, or without one the name")}
     apart = True  # values of one name that are part of different ones are different
 
     def __init__(self, user):
@@ -131,8 +132,18 @@ class ValuesImport(Importing):
         part_of = [getattr(value, field.attname) for field in _relations(type(value))] if self.apart else []
         return word, same(value.name), *part_of
 
-    def there(self, values):
-        return {self.identity(value) for value in values if value.pk}
+    def existing(self, values):
+        there = {}
+        for value in values:
+            if value.pk:
+                there.setdefault(type(value), {})[value.pk] = self.identity(value)
+        stored = [one for model, keys in there.items() for one in model.objects.filter(pk__in=keys)]
+        return {there[type(one)][one.pk]: [one] for one in stored}
+
+    def differing(self, verdict, there):
+        said = {field.name: getattr(verdict.record, field.attname) for field in there._meta.concrete_fields}
+        held = {field.name: getattr(there, field.attname) for field in there._meta.concrete_fields}
+        return {name: value for name, value in said.items() if value != held[name]}
 
     @whole()
     def write(self, values):

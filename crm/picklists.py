@@ -16,7 +16,7 @@ from crm.kinds import Pick
 from crm.models import Audit
 from crm.names import Picklist
 from crm.permissions import allows
-from crm.verbs import NotAllowed, Refused, Stale, locked, whole
+from crm.verbs import Gone, NotAllowed, Refused, Stale, locked, whole
 
 Use = namedtuple("Use", ["model", "field", "count"])  # how many rows of `model` hold a value in `field`
 
@@ -213,6 +213,20 @@ def successor(value):
         into = merged.order_by("-id").values_list("data__into", flat=True).first()
         value = type(value)._base_manager.filter(key=into).first() or value
     return value
+
+
+def take_back(model, entries, *, by):
+    """This will delete the values that `entries` of crm.journal say were entered, but for those in use or changed."""
+    stays = {}
+    for entry in entries:
+        value = model._base_manager.filter(pk=entry.about_id).first()
+        try:
+            if value is None:
+                raise Gone()
+            delete(value, by=by, seen=entry.version)
+        except Refused as refused:
+            stays[entry.about_id] = refused.message
+    return stays
 
 
 def needs_a_name_alone(model):

@@ -411,8 +411,11 @@ class Importing(ModelResource):
         return getattr(there, name)
 
     def compared(self, values, there):
-        """This will give those of a row's values, {field: value}, that say something of a record that is there."""
-        return values
+        """
+        This will give those of a row's values, {field: value}, that say something of a record that is there: who
+        entered it, and when, is no change of it.
+        """
+        return {name: value for name, value in values.items() if name not in ("created_at", "created_by")}
 
     def write(self, records):
         """
@@ -514,7 +517,7 @@ class Importing(ModelResource):
         identity = None if self.mode == CREATE else self.identity(verdict.record)
         if identity is None:
             return
-        found = [(one, self._differing(verdict, one)) for one in there.get(identity, ())]
+        found = [(one, self.differing(verdict, one)) for one in there.get(identity, ())]
         same_one = next((one for one, differing in found if not differing), None)
         if same_one is not None:
             verdict.fate, verdict.there = UNCHANGED, same_one
@@ -537,7 +540,8 @@ class Importing(ModelResource):
             verdict.changes = differing if self.mode == OVERWRITE else empty
             verdict.fate = CHANGED if verdict.changes else SKIPPED
 
-    def _differing(self, verdict, there):
+    def differing(self, verdict, there):
+        """This will give what a row says otherwise than a record that is there holds: {field: value}."""
         values = {name: value for name, value in verdict.values.items() if value not in EMPTY}
         values = self.compared(values, there)
         return {name: value for name, value in values.items() if not alike(value, self.held(there, name))}

@@ -8,7 +8,6 @@ from django.utils.translation import gettext_lazy as _
 from crm.cells import AUTHORSHIP, At, Day, authorship
 from crm.fields import DayField
 from crm.models import User
-from crm.moments import organisation_day
 from crm.permissions import allows
 from crm.pinyin import sort_key
 from crm.resources import CHANGES, ENTERS, Cell, Column, Few, Person, Record, by_identity, importable, key_of
@@ -104,8 +103,9 @@ class _Opportunities(Telling):
         return by_identity((identity, one) for identity, one in found if identity in identities)
 
     def compared(self, values, there):
+        values = super().compared(values, there)
         if values.get("reference") == there.number:
-            values = {name: value for name, value in values.items() if name != "reference"}
+            del values["reference"]
         return values
 
 
@@ -198,8 +198,6 @@ class PastImport(_Opportunities):
         return past.opportunity
 
     def held(self, there, name):
-        if name == "created_at":
-            return organisation_day(there.created_at)
         if name == "contract_number":
             return there.signing.contract_number if there.state == State.SIGNED else ""
         return super().held(there, name)

@@ -130,11 +130,11 @@ def test_customers_come_in_after_a_preview_that_wrote_nothing(client, root):
         ("Qinghe Water", "trading", root.pk),
     ]
     [run] = ImportRun.objects.all()
-    assert (run.state, run.new, run.there, run.refused) == ("done", 1, 2, 0)
+    assert (run.state, run.new, run.skipped, run.refused) == ("done", 1, 2, 0)
     noted = Audit.objects.get(kind="imported")
     assert (noted.by, noted.data) == (
         root,
-        {"what": "customers", "file": "list.csv", "run": run.pk, "new": 1, "there": 2, "refused": 0},
+        {"what": "customers", "file": "list.csv", "run": run.pk, "new": 1, "skipped": 2, "refused": 0},
     )
     assert [message.kind for message in Message.objects.all()] == ["file_imported"]
 
@@ -242,9 +242,8 @@ def wide(count):
         (b"", "empty"),
         (b"name\n", "no-rows"),
         (b"%PDF-1.7 \x00\x01", "no-table"),
-        (b"<html><table></table></html>", "no-table"),
+        (b"<html><table></table></html>", "web-page"),
         (b"PK\x03\x04 and then nothing", "broken"),
-        (b"name\n\xff\xff\xff\n", "encoding"),
         (wide(201), "columns"),
         ("name\n" + "x\n" * 12, "rows"),
     ],

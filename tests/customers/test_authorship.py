@@ -148,7 +148,7 @@ def test_what_was_exported_is_there_already_and_comes_back_as_it_was(manager, ol
     answer = client.get(f"/{kind}/?export={end}&fields=all")
     file = b"".join(answer.streaming_content)
 
-    assert checked(client, kind, file, name=f"file.{end}").there == 1
+    assert checked(client, kind, file, name=f"file.{end}").unchanged == 1
     one.delete_(by=manager)
     run = imported(client, kind, file, name=f"file.{end}")
 
