@@ -29,6 +29,7 @@ from django.conf import settings
 from django.db import models, transaction
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from crm import journal, shown
@@ -590,6 +591,8 @@ def readable(value):
     """This will write what a cell was read as."""
     if value is None:
         return ""
+    if isinstance(value, bool):
+        return gettext("Yes") if value else gettext("No")
     if hasattr(value, "as_tuple"):
         return shown.money(value)
     if hasattr(value, "isoformat"):

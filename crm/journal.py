@@ -137,6 +137,11 @@ class Entry(models.Model):
     def __str__(self):
         return f"{self.about_type_id}:{self.about_id}"
 
+    @property
+    def kind(self):
+        """This will name what kind of record it is about, in the active language."""
+        return self.about_type.model_class()._meta.verbose_name
+
     def values(self):
         """This will give what the record was before, {field: value}, as its verbs take it."""
         model = self.about_type.model_class()

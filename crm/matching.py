@@ -263,12 +263,12 @@ class MatchForm(Form):
     @property
     def needed(self):
         """This will list what feeds each field that every row needs, and no column goes to."""
-        return self._unfed(required=True)
+        return list(self._unfed(required=True))
 
     @property
     def others(self):
         """This will list what feeds each other field that no column goes to."""
-        return self._unfed(required=False)
+        return list(self._unfed(required=False))
 
     def _unfed(self, *, required):
         for name, column in self.targets.items():

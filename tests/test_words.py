@@ -56,6 +56,10 @@ NOT_WALKED = {
     "export",  # needs the worker
     "export_file",
     "handover_summary",  # needs the worker
+    "import_records",
+    "import_undo",
+    "import_read",
+    "import_forget",
     "import_check",  # these need a file and the worker
     "import_match",
     "import_refused",

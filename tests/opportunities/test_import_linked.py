@@ -196,7 +196,9 @@ def test_a_price_list_comes_in_after_its_categories(admin):
         column_4="name_en",
         column_5="",
     )
-    assert (categories.new, categories.unchanged + categories.skipped, categories.refused) == (6, 194, 0), refusals(categories)[:5]
+    assert (categories.new, categories.unchanged + categories.skipped, categories.refused) == (6, 194, 0), refusals(
+        categories
+    )[:5]
     products = imported(admin, "products", file("crm-linked", "Products"), value_unit_en="piece")
 
     assert (products.new, products.refused) == (200, 0), refusals(products)[:5]
