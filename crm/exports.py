@@ -10,6 +10,7 @@ import csv
 import re
 from collections import namedtuple
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from io import BytesIO, StringIO
 from itertools import islice
 from shutil import copyfileobj
@@ -44,6 +45,7 @@ EXCEL = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 FORMATS = {"xlsx": _("Excel"), "csv": _("CSV"), "vcf": _("vCard")}
 STREAMED = {"csv": "text/csv; charset=utf-8", "vcf": "text/vcard; charset=utf-8"}
 CHUNK = 1_000  # rows read at a time
+NUMBERS = {int, float, Decimal}
 SHEET = "xl/worksheets/sheet1.xml"  # in a workbook of one sheet
 EXCEL_HOLDS = 32_767  # characters in a cell
 KEPT = timedelta(days=7)
@@ -147,7 +149,7 @@ class Table:
 
     @classmethod
     def asked(cls, request):
-        return request.GET.get("export") in cls.formats
+        return request.method == "GET" and request.GET.get("export") in cls.formats
 
     def heads(self):
         return [str(head) for head in self._heads]
@@ -224,22 +226,21 @@ def _rows(columns, first, number_of):
 
     def cell(at, value):
         kind = type(value)
-        if kind is str:
-            if not value:
-                return ""
-            plain = value.isprintable()
-            value = (value if plain else NO_XML.sub("", value))[:EXCEL_HOLDS]
-            value = value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-            if not plain:
-                value = value.replace("\r", "&#13;")  # or it would be read as the end of a line
-            return f'<c r="{at}" t="inlineStr"><is><t xml:space="preserve">{value}</t></is></c>'
-        if value is None:
+        if value is None or value == "":
             return ""
+        if kind in NUMBERS:
+            return f'<c r="{at}"><v>{value}</v></c>'
         if kind in number_of:
             return f'<c r="{at}" s="{number_of[kind]}"><v>{to_excel(value)}</v></c>'
         if kind is bool:
             return f'<c r="{at}" t="b"><v>{value:d}</v></c>'
-        return f'<c r="{at}"><v>{value}</v></c>'
+        text = str(value)
+        plain = text.isprintable()
+        text = (text if plain else NO_XML.sub("", text))[:EXCEL_HOLDS]
+        text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        if not plain:
+            text = text.replace("\r", "&#13;")  # or it would be read as the end of a line
+        return f'<c r="{at}" t="inlineStr"><is><t xml:space="preserve">{text}</t></is></c>'
 
     letters = [get_column_letter(place) for place in range(1, len(columns) + 1)]
     written = [
@@ -258,9 +259,9 @@ def comma_separated(export):
 
     def cells(column):
         kinds = kinds_in(column)
-        if str in kinds:
+        if any(issubclass(kind, str) for kind in kinds):
             column = [
-                f"'{value}" if type(value) is str and value[:1] in SUSPECT and is_like_a_formula(value) else value
+                f"'{value}" if isinstance(value, str) and value[:1] in SUSPECT and is_like_a_formula(value) else value
                 for value in column
             ]
         if datetime in kinds:

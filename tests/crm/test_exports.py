@@ -9,11 +9,12 @@ import openpyxl
 import pytest
 import time_machine
 from django.utils import timezone
+from django.utils.safestring import mark_safe
 from hypothesis import given
 from hypothesis import strategies as st
 
 from crm import exports, work
-from crm.exports import ExportRun
+from crm.exports import ExportRun, Table
 from crm.jobs import Job, run_waiting
 from crm.models import Audit
 from crm.sheets import FORMULA, bare, is_like_a_formula
@@ -104,6 +105,8 @@ def test_a_list_goes_out_with_its_columns_in_its_order_and_numbers_and_days_are_
             datetime(2026, 11, 20, 9, 30),
         ],
     ]  # fmt: skip
+    [row] = comma_separated(signed_in(rep), "/opportunities/?export=csv&q=later")[1:]
+    assert row[7] == "2026-11-20 09:30"
     assert comma_separated(signed_in(rep), "/opportunities/?export=csv&q=sooner")[1:] == [
         ["Sooner", "Qinghe Water Group", "First contact", "1560000.50", "2027-01-01", str(holder), "Chen Yu", ""]
     ]
@@ -393,6 +396,15 @@ def test_a_page_of_rows_costs_a_query_for_each_thousand_and_not_for_each_row(rep
     with django_assert_max_num_queries(12):
         assert len(comma_separated(client, "/opportunities/?export=csv&fields=all")) == 41
     assert Opportunity.objects.count() == 40
+
+
+def test_a_text_of_a_kind_of_its_own_is_a_text_as_well():
+    table = Table(None, "texts", "Texts", ["Text", "Truth"], [(mark_safe("=1<b>&"), True), (mark_safe("5"), None)])
+    file, _count = exports.workbook(table, "Texts")
+    with file:
+        cells = [[(cell.value, cell.data_type) for cell in row] for row in openpyxl.load_workbook(file).active]
+    assert cells[1:] == [[("=1<b>&", "s"), ("True", "s")], [("5", "s"), (None, "n")]]
+    assert "".join(exports.comma_separated(table)).splitlines()[1] == '"\'=1<b>&",True'
 
 
 @given(st.text(alphabet="'=+-@\t\rab ＝", max_size=6))

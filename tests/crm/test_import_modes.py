@@ -1,4 +1,4 @@
-"""What becomes of a row whose record is there already: left, filled, overwritten, entered once more; and by what key."""
+"""What becomes of a row whose record is there already, and by what key that is told; and how a file is read anew."""
 
 from datetime import date
 from decimal import Decimal

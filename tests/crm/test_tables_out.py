@@ -109,6 +109,7 @@ def test_without_a_department_no_table_goes_out(address):
     for end in ("xlsx", "csv"):
         assert signed_in(person).get(f"{address}?export={end}").status_code == 403
     assert "export=xlsx" not in signed_in(person).get(address).content.decode()
+    assert signed_in(person).head(f"{address}?export=csv").status_code == 200
     assert not Audit.objects.filter(kind="exported").exists()
     assert page.status_code == signed_in(person).get(f"{address}?export=exe").status_code == 200
 
