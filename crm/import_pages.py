@@ -166,8 +166,8 @@ def check(request, pk):
         "records_url": reverse(kind.url_name),
         "mode": MODES.get(run.mode or kind.modes[0])[0],
         "key": kind.keys.get(run.by, next(iter(kind.keys.values()))),
-        "records": named_entries(run.batch.entries.select_related("about_type")[:RECORDS], request.user) if run.batch else [],
-        "left": named_entries(run.left[:RECORDS], request.user) if run.state == ImportRun.State.UNDONE else [],
+        "records": named_entries(run.entries[:RECORDS], request.user),
+        "left": named_entries(run.left[:RECORDS], request.user),
     }
     return render(request, "crm/imports/check.html", context)
 
@@ -189,8 +189,7 @@ def named_entries(entries, user):
 def records(request, pk):
     """This will list all that came in, or changed, with this import."""
     run = find(request, pk)
-    entries = run.batch.entries.select_related("about_type") if run.batch else Entry.objects.none()
-    page = Paginator(entries, PAGE).get_page(request.GET.get("page"))
+    page = Paginator(run.entries, PAGE).get_page(request.GET.get("page"))
     page.object_list = named_entries(page.object_list, request.user)
     return render(request, "crm/imports/records.html", {"run": run, "page": page})
 

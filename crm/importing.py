@@ -34,7 +34,7 @@ from django.utils.translation import gettext_lazy as _
 
 from crm import journal, shown
 from crm.jobs import Job
-from crm.journal import Batch
+from crm.journal import Batch, Entry
 from crm.models import Audit
 from crm.resources import AGAIN, CHANGED, NEW, REFUSED, heading, kinds
 from crm.verbs import NotAllowed, Refused, locked
@@ -172,9 +172,14 @@ class ImportRun(models.Model):
         return not self.is_busy and self.batch is not None and self.batch.can_be_undone
 
     @property
+    def entries(self):
+        """This will give the records that came in or changed, as entries of the journal."""
+        return Entry.objects.filter(batch=self.batch_id).exclude(batch=None).select_related("about_type")
+
+    @property
     def left(self):
-        """This will list what could not be undone, as journal entries."""
-        return self.batch.entries.filter(state="left").select_related("about_type") if self.batch else []
+        """This will narrow these to what could not be undone."""
+        return self.entries.filter(state=Entry.State.LEFT)
 
     @property
     def names(self):
@@ -335,7 +340,7 @@ class ImportRun(models.Model):
                 raise Refused(_("No row of this file comes in."))
             if it.whole and it.refused:
                 raise Refused(_("All rows are to come in, or none, and some are refused."))
-            if it.batch is None or it.batch.entries.exclude(state="stands").exists():
+            if it.batch is None or it.batch.entries.exclude(state=Entry.State.STANDS).exists():
                 it.batch = Batch.objects.create(by=by, act="import")
             it.batch.at = timezone.now()
             it.batch.save(update_fields=["at"])

@@ -37,7 +37,7 @@ from crm.verbs import NotAllowed, Refused
 
 logger = logging.getLogger(__name__)
 
-ATTEMPTS = 5
+ATTEMPTS = 5  # that do not get on
 PAUSES = [timedelta(seconds=seconds) for seconds in (1, 5, 20, 60)]  # before the second attempt, the third …
 
 
@@ -173,6 +173,7 @@ class Job(models.Model):
     result = models.JSONField(_("result"), default=dict)
     error = models.TextField(_("what went wrong"), blank=True)
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
+    kept_in = models.PositiveSmallIntegerField(default=0)  # the last attempt that got on: see `keep`
     worker = models.CharField(_("worker"), max_length=64, blank=True)
     ticket = models.ForeignKey(DBTaskResult, models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField(_("asked for at"), db_default=Now())
@@ -198,7 +199,9 @@ class Job(models.Model):
             models.CheckConstraint(
                 condition=models.Q(state__in=["waiting", "running", "done", "failed", "cancelled"]), name="job_state"
             ),
-            models.CheckConstraint(condition=models.Q(attempts__lte=ATTEMPTS), name="job_attempts"),
+            models.CheckConstraint(
+                condition=models.Q(attempts__lte=models.F("kept_in") + ATTEMPTS), name="job_attempts"
+            ),
             models.CheckConstraint(
                 condition=~models.Q(state="running") | (models.Q(heartbeat_at__isnull=False) & ~models.Q(worker="")),
                 name="job_running_has_worker",
@@ -277,10 +280,11 @@ class Job(models.Model):
         This will put `facts` (JSON) into the result, where a later attempt finds them. Raises Lost.
 
         As the last line of a transaction it makes that transaction count once: it commits under this lease or not at
-        all.
+        all. A job that gets on is tried again however often its worker dies.
         """
         self.result = self.result | facts
-        if not Job.objects.leased(self).update(result=self.result, heartbeat_at=Now()):
+        self.kept_in = self.attempts
+        if not Job.objects.leased(self).update(result=self.result, kept_in=self.kept_in, heartbeat_at=Now()):
             raise Lost
 
     # What the worker calls
@@ -362,14 +366,14 @@ class Job(models.Model):
         lease = Job.objects.leased(self)
         if lease.filter(cancel_requested_at__isnull=False).exists():
             self._end(Job.State.CANCELLED)
-        elif counted and self.attempts >= ATTEMPTS:
+        elif counted and self.attempts - self.kept_in >= ATTEMPTS:
             told = gettext("It was tried %(attempts)s times. The log says more about it under job %(number)s.")
             self._end(Job.State.FAILED, error=f"{error} {told % {'attempts': ATTEMPTS, 'number': self.pk}}")
         else:
             attempts = self.attempts if counted else self.attempts - 1
             if lease.update(state=Job.State.WAITING, worker="", error=error, attempts=attempts):
                 self.state = Job.State.WAITING
-                self._queue(PAUSES[attempts - 1] if counted else None)
+                self._queue(PAUSES[max(0, attempts - self.kept_in - 1)] if counted else None)
 
 
 @task(takes_context=True)
