@@ -3,6 +3,7 @@ What must hold of opportunities: their state against their approvals, their sign
 that is derived.
 """
 
+from decimal import Decimal
 from functools import reduce
 from operator import or_
 
@@ -87,7 +88,8 @@ def _signings():
         if month != day.replace(day=1):
             yield f"signing {pk}: counts in {month:%Y-%m}, and was signed on {day}"
     for model in (Opportunity, Signing):
-        cents = Cast(Round(Coalesce(F("amount"), 0) * 100), BigIntegerField())  # on SQLite, 0.29 × 100 is less than 29
+        hundredths = Coalesce(F("amount"), Decimal(0)) * Decimal(100)
+        cents = Cast(Round(hundredths), BigIntegerField())  # on SQLite, 0.29 × 100 is less than 29
         yield from each(model.objects.exclude(base_cents=cents), "its base amount is not its amount")
 
 

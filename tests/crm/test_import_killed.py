@@ -37,9 +37,12 @@ def finished(begin, job, kills, chance):
     killed = 0
     while not Job.objects.get(pk=job.pk).ended:
         worker = begin("worker")
-        until(lambda: Job.objects.get(pk=job.pk).state != "waiting", 60)
+        until(lambda: Job.objects.get(pk=job.pk).state != "waiting", 150)
         if killed < kills:
-            time.sleep(chance.uniform(0, 0.5))
+            if killed % 2:  # of attempts that do not get on only five are made
+                known = Job.objects.get(pk=job.pk).result
+                until(lambda known=known: (now := Job.objects.get(pk=job.pk)).result != known or now.ended, 60)
+            time.sleep(chance.uniform(0, 0.3))
             worker.kill()
             if Job.objects.get(pk=job.pk).state == "running":
                 killed += 1
