@@ -1,17 +1,21 @@
 """
-The figure of an import: a workbook of opportunities through upload, match, check and import, beside reading the same
-file and one plain `bulk_create`; as a line of JSON. `python -m tests.bench` runs this on databases that hold nothing
-else.
+The figures of an import: a workbook of opportunities through upload, match, check and import, beside reading the same
+file and one plain `bulk_create`; a tenth of it beside a tenth; and how long others wait meanwhile for what they save,
+beside a quiet while. As lines of JSON. `python -m tests.bench` runs this on databases that hold nothing else.
 """
 
 import json
 import logging
+import subprocess
 import sys
+import tempfile
 import time
+from contextlib import contextmanager
 from datetime import date, timedelta
 from decimal import Decimal
 from io import BytesIO
-from statistics import median
+from pathlib import Path
+from statistics import median, quantiles
 
 import django
 
@@ -33,26 +37,60 @@ from tests.importing import checked, signed_in
 ROWS = int(sys.argv[1])
 CUSTOMERS = 1_000
 GOAL = Goal(4, 4, 0)  # queries are not counted: their number is that of the chunks
+LINEAR = Goal(12, 12, 0)
+OTHERS = Goal(3, 3, 0)
 HEADS = ["Opportunity name", "Customer", "Amount", "Expected close date", "Reference"]
 
 
 def main():
     call_command("seed", opportunities=10, stdout=sys.stderr)
-    rep = User.objects.get(username="seed-1-1.rep.1")
+    rep, other = (User.objects.get(username=f"seed-1-1.rep.{number}") for number in (1, 2))
     Customer.create_all([Customer(name=f"Customer {number:04}") for number in range(CUSTOMERS)], by=rep)
-    content = workbook()
-    plain = median(timed(lambda: bare(content, rep)) for _time in range(3))
-    own = timed(lambda: whole(content, rep))
-    assert Opportunity.objects.filter(reference__startswith="R").count() == ROWS
-    say(plain, own)
+    Customer(name="One of somebody else").create(by=other)
+    own = {}
+    for rows in (ROWS // 10, ROWS):
+        content = workbook(rows)
+        plain = median(timed(lambda content=content, rows=rows: bare(content, rep, rows)) for _time in range(3))
+        own[rows] = timed(lambda content=content, rows=rows: whole(content, rep, rows))
+        assert Opportunity.objects.filter(reference__startswith="R").count() == rows
+        if rows == ROWS:
+            say(f"import-{ROWS // 1000}k", "calamine read + one bulk_create", GOAL, plain, own[rows])
+        Opportunity.objects.filter(reference__startswith="R").update(reference="", name="Gone by")
+    say("import-linear", "a tenth of the rows", LINEAR, own[ROWS // 10], own[ROWS])
+    content = workbook(ROWS // 5)
+    with others(other) as quiet:
+        time.sleep(10)
+    with others(other) as busy:
+        list(whole(content, rep, ROWS // 5))
+    say("saves-during-import", "quiet saves, p95", OTHERS, p95(quiet), p95(busy))
 
 
-def workbook():
-    """This will write the file, and give its bytes."""
+@contextmanager
+def others(user):
+    """This will have somebody save without end meanwhile, and give a list that holds then how many seconds each took."""
+    took = []
+    with tempfile.TemporaryDirectory() as folder:
+        stop, kept = Path(folder) / "stop", Path(folder) / "kept"
+        saving = subprocess.Popen(
+            [sys.executable, "-m", "tests.bench.saving", user.username, str(stop), str(kept)]
+        )
+        time.sleep(4)  # it begins
+        yield took
+        stop.touch()
+        assert saving.wait() == 0
+        took += map(float, kept.read_text().split())
+
+
+def p95(seconds):
+    return quantiles(seconds, n=20)[-1]
+
+
+def workbook(rows):
+    """This will write a file of so many rows, and give its bytes."""
     book = Workbook(write_only=True)
     sheet = book.create_sheet()
     sheet.append(HEADS)
-    for number in range(ROWS):
+    for number in range(rows):
         closes = date(2027, 1, 1) + timedelta(days=number % 300)
         amount = 1000 + 7 * (number % 9000)
         sheet.append([f"Line {number}", f"Customer {number % CUSTOMERS:04}", amount, closes, f"R{number}"])
@@ -61,7 +99,7 @@ def workbook():
     return kept.getvalue()
 
 
-def bare(content, rep):
+def bare(content, rep, count):
     """This will read the file and write its rows, the way of a script that looks at nothing twice."""
     _heads, *rows = CalamineWorkbook.from_filelike(BytesIO(content)).get_sheet_by_index(0).to_python()
     customers = {customer.name: customer.pk for customer in Customer.objects.all()}
@@ -85,16 +123,16 @@ def bare(content, rep):
             )
             for name, customer, amount, closes, reference in rows
         )
-    assert len(made) == ROWS
+    assert len(made) == count
     yield
     Opportunity.objects.filter(number__startswith="R").delete()
 
 
-def whole(content, rep):
+def whole(content, rep, count):
     """This will bring the file in as a person does, the worker's part included."""
     client = signed_in(rep)
     run = checked(client, "opportunities", content, name="opportunities.xlsx")
-    assert (run.new, run.refused) == (ROWS, 0)
+    assert (run.new, run.refused) == (count, 0)
     client.post(f"/imports/{run.pk}/run/")
     run_waiting()
     yield
@@ -110,17 +148,17 @@ def timed(step):
     return taken
 
 
-def say(plain, own):
+def say(name, reference, goal, plain, own):
     line = {
-        "name": f"import-{ROWS // 1000}k",
+        "name": name,
         "database": connection.vendor,
         "rows": ROWS,
         "viewer": "rep",
         "concurrency": 1,
         "ratio": round(own / plain, 2),
-        "goal": GOAL.ratio,
-        "limit": GOAL.limit,
-        "reference": "calamine read + one bulk_create",
+        "goal": goal.ratio,
+        "limit": goal.limit,
+        "reference": reference,
         "p50_ms": round(own * 1000, 1),
         "p95_ms": round(own * 1000, 1),
         "queries": 0,
