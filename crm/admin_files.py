@@ -132,18 +132,15 @@ def judge(run, resource, *, writing=False):
     resource.match(run.matching, run.known)
     told, seen = Told(run, resource), set()
     fates = {NEW: RowResult.IMPORT_TYPE_NEW, REFUSED: RowResult.IMPORT_TYPE_INVALID}
-    try:
-        lines = run.read_rows()
-        while rows := list(islice(lines, CHUNK)):
-            verdicts = resource.judge(rows, seen)
-            for verdict in verdicts:
-                told.add(verdict, fates.get(verdict.fate, RowResult.IMPORT_TYPE_SKIP))
-            new = [verdict for verdict in verdicts if verdict.fate == NEW]
-            if writing and new and not told.has_validation_errors():
-                entered, followed = resource.entering(new)
-                run.batch.note(entered=entered, followed=followed)
-    except FileNotFoundError as error:
-        raise Refused(_("The file of this import is gone. Choose it once more.")) from error
+    lines = run.read_rows()
+    while rows := list(islice(lines, CHUNK)):
+        verdicts = resource.judge(rows, seen)
+        for verdict in verdicts:
+            told.add(verdict, fates.get(verdict.fate, RowResult.IMPORT_TYPE_SKIP))
+        new = [verdict for verdict in verdicts if verdict.fate == NEW]
+        if writing and new and not told.has_validation_errors():
+            entered, followed = resource.entering(new)
+            run.batch.note(entered=entered, followed=followed)
     return told
 
 

@@ -30,6 +30,9 @@ AMOUNT = re.compile(
     r"(?P<unit>k|m|千万|百万|千|万|亿|) ?(?:元|圆|[A-Z]{3})?",
     re.IGNORECASE | re.ASCII,
 )
+HEADED = re.compile(
+    r"(?P<unit>百万|千万|万|千|亿)元?|(?:\b|\d|[(\[])(?P<word>k|m|thousand|million)(?:\b|[)\]])", re.IGNORECASE
+)
 DAY = re.compile(
     r"(\d{4})(?:-(\d{1,2})-|/(\d{1,2})/|\.(\d{1,2})\.|年 ?(\d{1,2})月 ?)(\d{1,2})[日号]?|(\d{4})(\d{2})(\d{2})",
     re.ASCII,
@@ -52,6 +55,18 @@ def read_amount(text):
         raise ValueError(text)
     number = Decimal(re.sub("[, ]", "", found["number"])) * UNITS[found["unit"].lower()]
     return -number if found["sign"] else number
+
+
+def unit_in(heading):
+    """This will give the unit that the heading of a column of amounts names, 金额（万元）, Value (k); or ""."""
+    found = HEADED.search(narrow(heading))
+    return (found["unit"] or found["word"][0].lower().replace("t", "k")) if found else ""
+
+
+def with_unit(text, unit):
+    """This will give an amount its unit, unless it names one, or is no number."""
+    found = AMOUNT.fullmatch(narrow(text)) if len(str(text)) < 60 else None
+    return f"{narrow(text)}{unit}" if found and not found["unit"] and narrow(text)[-1:].isdigit() else text
 
 
 def read_day(text):

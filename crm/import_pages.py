@@ -21,12 +21,14 @@ from crm.fields import ChoiceHint
 from crm.forms import Form, posted
 from crm.importing import ImportRun, SavedMatching
 from crm.journal import Entry
+from crm.kinds import is_key
 from crm.matching import MatchForm, ReadForm
 from crm.permissions import require
 from crm.resources import MODES, kinds
 from crm.verbs import NotAllowed, Refused
 
 RUNS = 10  # earlier imports listed
+LARGE = ["columns", "sheets", "top", "sample", "changes", "known", "matching"]  # what a list of imports does not show
 CELLS = 20  # refused cells on a page
 RECORDS = 10  # records shown of what came in, or could not be undone
 PAGE = 50
@@ -67,7 +69,7 @@ def imports(request):
     if form.is_valid() and (run := form.upload()):
         address = reverse("import_match", args=[run.pk])
         return HttpResponseClientRedirect(address) if request.htmx else redirect(address)
-    runs = ImportRun.objects.visible_to(request.user).select_related("job")[:RUNS]
+    runs = ImportRun.objects.visible_to(request.user).select_related("job").defer(*LARGE)[:RUNS]
     context = {"form": form, "runs": runs, "matchings": SavedMatching.objects.filter(owner=request.user)}
     status = 200 if request.htmx else form.status  # or the form would not take the place of the one that was sent
     return render(request, "crm/imports/upload.html", context, status=status)
@@ -87,14 +89,16 @@ def find(request, pk):
 def match(request, pk):
     run = find(request, pk)
     mine = SavedMatching.objects.filter(owner=request.user, kind=run.kind)
-    saved = get_object_or_404(mine, pk=request.GET["saved"]) if request.GET.get("saved", "").isdigit() else None
+    saved = get_object_or_404(mine, pk=request.GET["saved"]) if is_key(request.GET.get("saved")) else None
     resource = run.resource(request.user)
     form = MatchForm(posted(request), user=request.user, run=run, resource=resource, saved=saved)
     if form.is_valid() and _matched(form, run):
         if request.POST.get("act") == "check" and not form.asks:
             run.check_(by=request.user)
             return redirect(run)
-        if not form.unknown:
+        if form.asks:
+            messages.info(request, gettext("Some texts are not known here. Say what they stand for, then check."))
+        elif not form.unknown:
             messages.success(request, gettext("The columns are matched. Check is next."))
         return redirect(reverse("import_match", args=[run.pk]) + ("#values" if form.unknown else ""))
     context = {
@@ -163,7 +167,6 @@ def check(request, pk):
         "counts": run.counts,
         "came_in": run.counts["new"] + run.counts["changed"],
         "hint": kind.hint,
-        "records_url": reverse(kind.url_name),
         "mode": MODES.get(run.mode or kind.modes[0])[0],
         "key": kind.keys.get(run.by, next(iter(kind.keys.values()))),
         "records": named_entries(run.entries[:RECORDS], request.user),
@@ -216,7 +219,7 @@ def undo(request, pk):
 @require_POST
 def stop(request, pk):
     run = find(request, pk)
-    if run.is_busy:
+    if run.is_busy and run.job.owner_id is not None:
         run.job.cancel(by=request.user)
     return redirect(run)
 

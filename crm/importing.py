@@ -21,14 +21,17 @@ import sys
 import time
 from collections import Counter
 from contextlib import contextmanager
+from copy import copy
 from itertools import islice
 from pathlib import Path
 from uuid import uuid4
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.functional import cached_property
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -36,7 +39,7 @@ from crm import journal, shown
 from crm.jobs import Job
 from crm.journal import Batch, Entry
 from crm.models import Audit
-from crm.resources import AGAIN, CHANGED, NEW, REFUSED, heading, kinds
+from crm.resources import AGAIN, CHANGED, NEW, REFUSED, UNCHANGED, as_written, heading, kinds
 from crm.verbs import NotAllowed, Refused, locked
 
 MOST_COLUMNS = 200
@@ -46,6 +49,7 @@ MEMORY, SECONDS, WRITTEN, PATIENCE = (
     500 << 20,
     60,
 )  # what reading a file may take: bytes, CPU, bytes, seconds
+LARGEST_ANSWER = 2 << 20  # bytes that the reader may say of a file
 FIRST_CHUNK, SMALLEST, LARGEST = 100, 10, 2000  # rows
 CHUNK_TAKES = 0.2  # seconds; so long, at most a little longer, do others wait for the lock
 SHOWN = 5  # rows shown of what will come in
@@ -119,8 +123,12 @@ class ImportRun(models.Model):
     refused = models.PositiveIntegerField(default=0)
     sample = models.JSONField(default=list)  # [[(label, text), …], …] of the first rows that come in
     changes = models.JSONField(default=list)  # [[name, [(label, old, new), …]], …] of the first that change
+    becomes = models.JSONField(default=dict)  # {as what new ones come in: how many}, where that differs
+    fresh = models.JSONField(default=list)  # [[field, how many, names]] of what is not there yet and is entered beside
+    again = models.PositiveIntegerField(default=0)  # how many of the skipped rows stand in the file before
     batch = models.OneToOneField(Batch, models.SET_NULL, null=True, related_name="+")  # what came in
     broken = models.CharField(max_length=300, blank=True)  # why an import that was to be whole was undone
+    passed = models.PositiveIntegerField(default=0)  # rows that an import which was broken off has done already
     job = models.ForeignKey(Job, models.SET_NULL, null=True, related_name="+")  # the last
     created_at = models.DateTimeField(default=timezone.now)
 
@@ -186,38 +194,63 @@ class ImportRun(models.Model):
         """This will give the headings of the columns; of one without, the letter over it."""
         return [column["name"] or letters(number) for number, column in enumerate(self.columns)]
 
+    @property
+    def left_out(self):
+        """This will list the headings of the columns that go nowhere and have something in them."""
+        went = {source["column"] for source in self.matching.values() if "column" in source}
+        named = zip(self.names, self.columns, strict=True)
+        return [name for number, (name, column) in enumerate(named) if number not in went and column["filled"]]
+
     def resource(self, user):
         """This will give what imports this kind, in the name of `user`. Raises NotAllowed."""
         return kinds()[self.kind](user)
 
     def earlier(self):
         """This will give what headings meant in the owner's imports of this kind before: {heading: field}."""
-        before = ImportRun.objects.filter(owner=self.owner_id, kind=self.kind, pk__lt=self.pk or 2**62)
         meant = {}
-        for run in reversed(before.exclude(state=self.State.UPLOADED).order_by("-pk")[:EARLIER]):
+        for run in self._before:
             for name, source in run.matching.items():
                 if "column" in source and not source.get("beside") and source["column"] < len(run.names):
-                    meant[heading(run.names[source["column"]])] = name
+                    meant[as_written(run.names[source["column"]])] = name
         return meant
+
+    def known_earlier(self):
+        """This will give what texts stood for in these imports: {field: {text: key}}."""
+        known = {}
+        for run in self._before:
+            for name, texts in run.known.items():
+                known.setdefault(name, {}).update(texts)
+        return known
+
+    @cached_property
+    def _before(self):
+        """This will list the owner's last imports of this kind that were matched, the latest last."""
+        before = ImportRun.objects.filter(owner=self.owner_id, kind=self.kind, pk__lt=self.pk or 2**62)
+        found = before.exclude(state=self.State.UPLOADED).only("columns", "matching", "known").order_by("-pk")
+        return list(reversed(found[:EARLIER]))
 
     @property
     def _path(self):
         return Path(settings.MEDIA_ROOT) / "imports" / str(self.folder)
 
     def read_rows(self, after=0):
-        """This will yield the rows of the file, [number in the sheet, text, …], less the first `after`."""
-        with (self._path / "rows").open(encoding="utf-8") as file:
-            for line in islice(file, after, None):
-                yield json.loads(line)
+        """
+        This will yield the rows of the file, [number in the sheet, text, …], less the first `after`. Raises Refused
+        where the file is gone.
+        """
+        return self._lines("rows", after, _("The file of this import is gone. Choose it once more."))
 
-    def _foretold(self, after):
-        """This will yield what the check said of the rows, less the first `after`. Raises Refused where it is lost."""
+    def _lines(self, name, after, lost):
         try:
-            with (self._path / "verdicts").open(encoding="utf-8") as file:
+            with (self._path / name).open(encoding="utf-8") as file:
                 for line in islice(file, after, None):
                     yield json.loads(line)
         except FileNotFoundError as error:
-            raise Refused(_("Check the rows first.")) from error
+            raise Refused(lost) from error
+
+    def _foretold(self, after):
+        """This will yield what the check said of the rows, less the first `after`. Raises Refused where it is lost."""
+        return self._lines("verdicts", after, _("Check the rows first."))
 
     def refused_rows(self):
         """This will yield (row, sentence) of each refused row."""
@@ -265,12 +298,13 @@ class ImportRun(models.Model):
             raise NotAllowed()
         if self.is_busy:
             raise Refused(BUSY)
-        found = self._look(choice, target="rows.new")
+        rows = f"rows-{uuid4()}"  # two may read at once
+        found = self._look(choice, target=rows)
         with self._changing(by) as it:
             it._found(found)
             it._begin(self.State.UPLOADED)
-            it.matching, it.known = {}, {}
-            (self._path / "rows.new").replace(self._path / "rows")
+            it.matching, it.known, it.passed = {}, {}, 0
+            (self._path / rows).replace(self._path / "rows")
 
     def _found(self, found):
         """This will keep what the reader found."""
@@ -292,7 +326,7 @@ class ImportRun(models.Model):
             ended = subprocess.run(  # noqa: S603  our own words
                 reader, cwd=settings.BASE_DIR, env=environment, capture_output=True, timeout=PATIENCE, check=False
             )
-            found = json.loads(ended.stdout)
+            found = json.loads(ended.stdout) if len(ended.stdout) < LARGEST_ANSWER else {"problem": "large"}
         except subprocess.TimeoutExpired:
             found = {"problem": "slow"}
         except ValueError:  # it was ended by a limit before it could say anything
@@ -315,7 +349,9 @@ class ImportRun(models.Model):
 
     def _begin(self, state):
         """This will forget what was found out about the rows."""
+        self._pass_over()
         self.state, self.job, self.sample, self.changes, self.broken = state, None, [], [], ""
+        self.becomes, self.fresh, self.again = {}, [], 0
         for name in COUNTS:
             setattr(self, name, 0)
         self.cells.all().delete()
@@ -325,8 +361,14 @@ class ImportRun(models.Model):
         with self._changing(by) as it:
             if it.state == self.State.UPLOADED:
                 raise Refused(_("Match the columns first."))
+            it._pass_over()
             it.state, it.broken = self.State.MATCHED, ""
             it.job = Job.enqueue("check_import", by=by, run=it.pk)
+
+    def _pass_over(self):
+        """This will keep how many rows an import did that was broken off: what they enter is not entered again."""
+        if self.job is not None and self.job.kind == "run_import" and self.job.state != Job.State.DONE:
+            self.passed = max(self.passed, self.job.result.get("position", 0))
 
     def start(self, *, by):
         """
@@ -342,9 +384,9 @@ class ImportRun(models.Model):
                 raise Refused(_("All rows are to come in, or none, and some are refused."))
             if it.batch is None or it.batch.entries.exclude(state=Entry.State.STANDS).exists():
                 it.batch = Batch.objects.create(by=by, act="import")
-            it.batch.at = timezone.now()
-            it.batch.save(update_fields=["at"])
-            it.job = Job.enqueue("run_import", by=by, run=it.pk)
+            last = it.batch.touch()
+            it.state = self.State.MATCHED  # broken off, it is checked anew before it goes on
+            it.job = Job.enqueue("run_import", by=by, run=it.pk, after=last)
 
     def undo(self, *, by):
         """
@@ -354,14 +396,17 @@ class ImportRun(models.Model):
         with self._changing(by) as it:
             if not it.can_be_undone:
                 raise Refused(_("There is nothing of this import that can be undone."))
+            it.batch.touch()
             it.job = Job.enqueue("undo_import", by=by, run=it.pk)
 
     def was_broken_off(self, job):
         """This will have undone what is to be whole and has come in in part; `job` has ended without being done."""
         it = locked(self)
-        if it.whole:
+        if it.whole and not job.result.get("ended"):
+            it.batch.touch()
             it.broken = str(job.error or _("It was stopped."))[:300]
-            it.job = Job.enqueue("undo_import", by=None, run=it.pk)  # nobody's, so nobody stops it
+            after = job.arguments["after"]  # what came in before is not of this run
+            it.job = Job.enqueue("undo_import", by=None, run=it.pk, after=after)  # nobody's, so nobody stops it
             it.save()
 
     @transaction.atomic
@@ -392,8 +437,13 @@ class ImportRun(models.Model):
         now. A check that was broken off begins anew; an import goes on after the last chunk that went in. Raises
         Refused where a row would come to anything else than the check said.
         """
+        if job.result.get("ended"):  # the worker was killed before it could say so
+            return
         resource = self.resource(job.owner)
-        resource.match(self.matching, self.known, by=self.by, mode=self.mode)
+        try:
+            resource.match(self.matching, self.known, by=self.by, mode=self.mode)
+        except ValidationError as error:
+            raise Refused(" ".join(error.messages)) from error
         facts = {"position": 0, "charged": {}} | dict.fromkeys(COUNTS, 0)
         if writing:
             facts |= {name: job.result[name] for name in facts if name in job.result}
@@ -403,34 +453,42 @@ class ImportRun(models.Model):
                 self.cells.all().delete()
                 job.keep(**facts)
         foretold = self._foretold(facts["position"]) if writing else None
-        seen, samples = None if writing else set(), {"sample": [], "changes": []}
+        seen, told = None if writing else set(), {"sample": [], "changes": [], "fresh": {}, "becomes": {}, "again": 0}
         lines, size = self.read_rows(after=facts["position"]), FIRST_CHUNK
         with (self._path / "verdicts.new").open("w", encoding="utf-8") as kept:
             while rows := list(islice(lines, size)):
                 began = time.monotonic()
-                verdicts = [] if writing else resource.judge(rows, seen)
+                verdicts = [] if writing else self._judged(resource, rows, seen, facts)
                 with transaction.atomic():
                     if writing:
                         self._one_at_a_time()
-                        verdicts = resource.judge(rows, seen)
-                    told, done = self._decide(resource, verdicts, writing, foretold)
+                        verdicts = self._judged(resource, rows, seen, facts)
+                    verdicts_told, done = self._decide(resource, verdicts, writing, foretold)
                     facts |= self._count(resource, verdicts, facts)
                     facts["position"] += len(rows)
                     job.keep(**facts)
                 if not writing:
-                    kept.writelines(json.dumps(one) + "\n" for one in told)
-                    self._show(resource, verdicts, done, samples)
+                    kept.writelines(json.dumps(one) + "\n" for one in verdicts_told)
+                    self._show(resource, verdicts, done, told)
                 took = max(time.monotonic() - began, 0.001)
                 size = round(min(LARGEST, 2 * size, max(SMALLEST, size * CHUNK_TAKES / took)))
                 job.progress(facts["position"], of=self.rows)
                 job.checkpoint()
         with transaction.atomic():
-            self._end(job, resource, facts, samples, writing=writing)
-            job.keep()
+            self._end(job, resource, facts, told, writing=writing)
+            job.keep(ended=True)
 
     def _one_at_a_time(self):
-        """This will have imports of one kind by one person wait for each other: each asks first what is there."""
-        list(ImportRun.objects.filter(owner=self.owner_id, kind=self.kind).order_by("pk").select_for_update())
+        """This will have imports of one person wait for each other: each asks first what is there."""
+        list(ImportRun.objects.filter(owner=self.owner_id).order_by("pk").select_for_update().values_list("pk"))
+
+    def _judged(self, resource, rows, seen, facts):
+        """This will give the verdicts on a chunk; what an import entered that was broken off, is there."""
+        verdicts = resource.judge(rows, seen)
+        for verdict in verdicts[: max(0, self.passed - facts["position"])]:
+            if verdict.fate == NEW:
+                verdict.fate = UNCHANGED
+        return verdicts
 
     def _decide(self, resource, verdicts, writing, foretold):
         """
@@ -443,7 +501,7 @@ class ImportRun(models.Model):
                 if said == AGAIN:  # of a row in this file: the check knew all of them
                     verdict.fate = AGAIN
         told = [verdict.told for verdict in verdicts]
-        done = resource.changing([one for one in verdicts if one.fate == CHANGED], writing=writing)
+        fresh, done = resource.changing([one for one in verdicts if one.fate == CHANGED], writing=writing)
         told = [REFUSED if one.fate == REFUSED else said for one, said in zip(verdicts, told, strict=True)]
         if writing and told != before:
             row = next(one.row[0] for one, said, now in zip(verdicts, before, told, strict=True) if said != now)
@@ -451,7 +509,7 @@ class ImportRun(models.Model):
         entering = [one for one in verdicts if one.fate == NEW]
         if writing and (entering or done):
             entered, followed = resource.entering(entering) if entering else ((), ())
-            self.batch.note(entered=entered, changed=done, followed=followed)
+            self.batch.note(entered=[*fresh, *entered], changed=done, followed=followed)
         return told, done
 
     def _count(self, resource, verdicts, facts):
@@ -465,15 +523,27 @@ class ImportRun(models.Model):
         )
         return {name: facts[name] + fates[name] for name in COUNTS}
 
-    def _show(self, resource, verdicts, done, samples):
-        """This will keep how the first rows look that come in, and the first records that change."""
-        sample, changes = samples["sample"], samples["changes"]
+    def _show(self, resource, verdicts, done, told):
+        """
+        This will keep how the first rows look that come in, and the first records that change; as what new ones come
+        in, and what is entered beside; and how many rows come again.
+        """
+        sample, changes = told["sample"], told["changes"]
+        for verdict in verdicts:
+            told["again"] += verdict.fate == AGAIN
+            if verdict.fate == NEW and (kind := resource.becomes(verdict.record)):
+                told["becomes"][kind] = told["becomes"].get(kind, 0) + 1
+        for source in resource.sources:
+            if source.widget.pending:
+                named = told["fresh"].setdefault(str(resource.fields[source.name].label), {})
+                coming = [verdict.values.get(source.name) for verdict in verdicts if verdict.fate in (NEW, CHANGED)]
+                named.update({str(one): None for one in coming if one is not None and one.pk is None})
         if len(sample) < SHOWN:
             new = [verdict for verdict in verdicts if verdict.fate == NEW][: SHOWN - len(sample)]
             sample += [self._shown(resource, verdict) for verdict in new]
         if len(changes) < CHANGES_SHOWN and done:
             changed = [verdict for verdict in verdicts if verdict.fate == CHANGED]
-            for verdict, (record, before) in zip(changed, done, strict=True):
+            for verdict, (record, before, _since) in zip(changed, done, strict=True):
                 sides = [
                     (str(resource.fields[name].label), readable(before[name]), readable(value))
                     for name, value in verdict.changes.items()
@@ -483,14 +553,18 @@ class ImportRun(models.Model):
 
     def take_back(self, job):
         """This will undo what came in, and say so; broken off, it goes on where it was."""
-        self.batch.undo(job, by=self.owner)
+        if job.result.get("ended"):
+            return
+        by = copy(self.owner)
+        by.is_active = by.is_active or job.owner is None  # what was promised is kept though its owner left
+        self.batch.undo(job, by=by, after=job.arguments.get("after", 0))
         with transaction.atomic():
             it = locked(self)
-            it.state = self.State.UNDONE
+            it.state, it.passed = self.State.UNDONE, 0
             it.save()
             counts = {name: job.result.get(name, 0) for name in ("undone", "left")}
             Audit.note("import_undone", by=job.owner, what=self.kind, file=self.file_name, run=self.pk, **counts)
-            job.keep()
+            job.keep(ended=True)
 
     def _cell(self, resource, verdict, name, text, reason):
         column = self.matching.get(name, {}).get("column")
@@ -512,7 +586,7 @@ class ImportRun(models.Model):
         }
         return list((resource.preview(verdict.record) | values).items())
 
-    def _end(self, job, resource, facts, samples, *, writing):
+    def _end(self, job, resource, facts, told, *, writing):
         it = locked(self)
         it.state = self.State.DONE if writing else self.State.CHECKED
         for name in COUNTS:
@@ -523,7 +597,10 @@ class ImportRun(models.Model):
             resource.ended(it, facts["charged"])
             Batch.objects.filter(pk=it.batch_id).update(at=timezone.now())
         else:
-            it.sample, it.changes = samples["sample"], samples["changes"]
+            it.sample, it.changes, it.again, it.becomes = (
+                told[name] for name in ("sample", "changes", "again", "becomes")
+            )
+            it.fresh = [[label, len(names), [*names][:SHOWN]] for label, names in told["fresh"].items() if names]
             (self._path / "verdicts.new").replace(self._path / "verdicts")
         it.save()
 
@@ -582,12 +659,17 @@ class SavedMatching(models.Model):
 
     def matching(self, names):
         """This will give the matching of a file with the headings `names`; what it does not have is left out."""
-        places = {heading(name): number for number, name in reversed(list(enumerate(names)))}
+        numbered = list(reversed(list(enumerate(names))))
+        places = {heading(name): number for number, name in numbered}
+        places |= {as_written(name): number for number, name in numbered}
         matching = {}
         for field, source in self.sources.items():
             if "column" not in source:
                 matching[field] = source
-            elif (number := places.get(heading(source["column"]))) is not None:
+                continue
+            wanted = [as_written(source["column"]), heading(source["column"])]
+            number = next((places[one] for one in wanted if one in places), None)
+            if number is not None:
                 matching[field] = source | {"column": number}
         return matching
 
@@ -617,7 +699,8 @@ def letters(number):
 
 def tidy(before):
     """This will discard imports older than `before` that nobody works on, and folders that no import names."""
-    journal.tidy()
+    busy = ImportRun.objects.filter(job__isnull=False, job__finished_at=None, batch__isnull=False)
+    journal.tidy(besides=busy.values("batch"))
     for run in ImportRun.objects.filter(created_at__lt=before).select_related("job"):
         if not run.is_busy:
             run.discard()

@@ -15,8 +15,9 @@ crm.picklists):
 
 import time
 from datetime import timedelta
-from functools import partial
+from functools import cache, partial
 from itertools import groupby
+from zlib import crc32
 
 from django.conf import settings
 from django.contrib.contenttypes.models import ContentType
@@ -26,7 +27,7 @@ from django.utils.translation import gettext_lazy as _
 
 from crm import picklists
 from crm.names import Picklist
-from crm.verbs import whole
+from crm.verbs import Refused, whole
 
 KEPT = timedelta(days=7)  # so long can a batch be undone
 FIRST_SLICE, SMALLEST, LARGEST = 100, 10, 1000  # entries
@@ -47,35 +48,59 @@ class Batch(models.Model):
     def can_be_undone(self):
         return self.at > timezone.now() - KEPT and self.entries.filter(state=Entry.State.STANDS).exists()
 
+    def touch(self):
+        """This will have the days begin anew for which it can be undone, and give the key of its last entry, or 0."""
+        self.at = timezone.now()
+        self.save(update_fields=["at"])
+        return self.entries.aggregate(last=models.Max("pk"))["last"] or 0
+
     def note(self, *, entered=(), changed=(), followed=()):
         """
-        This will keep, in the transaction that did it, which records were `entered`, and of those `changed` or
-        `followed`, as (record, {field: value before}), what they were. Where an entered record's history is told
-        elsewhere too, `told_along` lists those events.
+        This will keep, in the transaction that did it, which records were `entered`; and what they were of those
+        `changed`, as (record, {field: value before}, version before), and `followed`, as (record, {field: value
+        before}). `told_along` of a record lists the events that tell of this beside the one that begins its history.
         """
+        changed = [one for one in changed if not self._has(*one)]
         entries = [
             *(self._entry(record, before, quiet=True) for record, before in followed),
-            *(
-                self._entry(record, None, along=[one.pk for one in getattr(record, "told_along", ())])
-                for record in entered
-            ),
-            *(self._entry(record, before) for record, before in changed),
+            *(self._entry(record, None) for record in entered),
+            *(self._entry(record, before, since=since) for record, before, since in changed),
         ]
         Entry.objects.bulk_create(entries)
+
+    def _has(self, record, before, _since):
+        """This will tell whether the batch did something to the record before: then that says what it was at first."""
+        about = {"about_type": ContentType.objects.get_for_model(record), "about_id": record.pk}
+        entry = self.entries.filter(state=Entry.State.STANDS, quiet=False, **about).first()
+        if entry is None:
+            return False
+        now = self._entry(record, before)
+        entry.version, entry.mark, entry.along = now.version, now.mark, [*entry.along, *now.along]
+        entry.before = None if entry.before is None else now.before | entry.before
+        entry.save()
+        return True
 
     def _entry(self, record, before, **more):
         if before is not None:
             before = {name: _kept(value) for name, value in before.items()}
         about_type = ContentType.objects.get_for_model(record)
-        version = getattr(record, "version", 0)
-        return Entry(batch=self, about_type=about_type, about_id=record.pk, version=version, before=before, **more)
+        return Entry(
+            batch=self,
+            about_type=about_type,
+            about_id=record.pk,
+            version=getattr(record, "version", 0),
+            mark=mark_of(record),
+            before=before,
+            along=[event.pk for event in getattr(record, "told_along", ())],
+            **more,
+        )
 
-    def undo(self, job, *, by):
+    def undo(self, job, *, by, after=0):
         """
-        This will undo what stands, the last first, as the rights of `by` allow, and count in the result of `job` how
-        much is `undone` and `left`. Broken off, it goes on where it was.
+        This will undo what stands, of the entries after that key, the last first, as the rights of `by` allow, and
+        count in the result of `job` how much is `undone` and `left`. Broken off, it goes on where it was.
         """
-        standing = self.entries.filter(state=Entry.State.STANDS).order_by("-id")
+        standing = self.entries.filter(state=Entry.State.STANDS, pk__gt=after).order_by("-id")
         counts = {name: job.result.get(name, 0) for name in ("undone", "left")}
         job.progress(sum(counts.values()), of=sum(counts.values()) + standing.count())
         size = FIRST_SLICE
@@ -124,9 +149,11 @@ class Entry(models.Model):
     about_type = models.ForeignKey(ContentType, models.PROTECT, related_name="+", db_index=False)
     about_id = models.PositiveBigIntegerField()
     version = models.PositiveIntegerField()  # of the record, once it was done
+    since = models.PositiveIntegerField(default=0)  # its version before, of a change
+    mark = models.BigIntegerField(default=0)  # of what it belonged to then: see `mark_of`
     before = models.JSONField(null=True)  # {field: value}; None where the record was entered
     quiet = models.BooleanField(default=False)  # it followed from something else, and stands in no history
-    along = models.JSONField(default=list)  # the keys of events that tell of it in the histories of others
+    along = models.JSONField(default=list)  # the keys of further events that tell of it
     state = models.CharField(max_length=6, choices=State, default=State.STANDS)
     why = models.CharField(max_length=300, blank=True)  # it was left
 
@@ -142,10 +169,31 @@ class Entry(models.Model):
         """This will name what kind of record it is about, in the active language."""
         return self.about_type.model_class()._meta.verbose_name
 
+    def was_set_back(self, record):
+        """This will have the record, which is what it was, count as untouched for what was done to it before this."""
+        same = {"about_type": self.about_type, "about_id": self.about_id, "version": self.since}
+        along = [*self.along, *(event.pk for event in getattr(record, "told_along", ()))]
+        for entry in Entry.objects.filter(state=self.State.STANDS, **same).exclude(pk=self.pk):
+            entry.version, entry.mark, entry.along = record.version, mark_of(record), [*entry.along, *along]
+            entry.save(update_fields=["version", "mark", "along"])
+
     def values(self):
-        """This will give what the record was before, {field: value}, as its verbs take it."""
+        """This will give what the record was before, {field: value}, as its verbs take it. Raises Refused."""
         model = self.about_type.model_class()
         return {name: _read(model._meta.get_field(name), value) for name, value in self.before.items()}
+
+
+def mark_of(record):
+    """
+    This will give a number that is another one once the record belongs to somebody or something else: what moves many
+    records at once, such as a department that moves, does not count as a change of each.
+    """
+    return crc32(repr([getattr(record, name) for name in _links(type(record))]).encode())
+
+
+@cache
+def _links(model):
+    return [field.attname for field in model._meta.concrete_fields if field.is_relation]
 
 
 def named(model, pks, *, besides=()):
@@ -161,9 +209,9 @@ def named(model, pks, *, besides=()):
     return found
 
 
-def tidy():
-    """This will forget what can be undone no more."""
-    Batch.objects.filter(at__lt=timezone.now() - KEPT).delete()
+def tidy(*, besides):
+    """This will forget what can be undone no more, but for the batches `besides`, by key, which are being undone."""
+    Batch.objects.filter(at__lt=timezone.now() - KEPT).exclude(pk__in=besides).delete()
 
 
 def _kept(value):
@@ -176,6 +224,10 @@ def _kept(value):
 
 
 def _read(field, value):
-    if field.is_relation:
-        return None if value is None else field.related_model._base_manager.filter(pk=value).first()
-    return field.to_python(value)
+    """This will read it; a value of a list that was merged since is the one that stands in its place."""
+    if not field.is_relation or value is None:
+        return None if value is None else field.to_python(value)
+    found = field.related_model._base_manager.filter(pk=value).first()
+    if found is None:
+        raise Refused(_("What it had before is there no more."))
+    return picklists.successor(found) if isinstance(found, Picklist) else found

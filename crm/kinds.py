@@ -557,6 +557,11 @@ def _midnight(day):
     return timezone.make_aware(datetime.combine(day, time.min))
 
 
+def is_key(text):
+    """This will tell whether `text` is a number that a database can hold as a key."""
+    return bool(text) and text.isascii() and text.isdigit() and len(text) < 19
+
+
 def is_storable(text):
     """This will tell whether a database takes `text`: one of them refuses a NUL, and neither takes half a character."""
     return "\0" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)

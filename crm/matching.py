@@ -5,13 +5,22 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 from crm.encodings import ENCODINGS
-from crm.fields import ChoiceHint
+from crm.fields import ChoiceHint, unit_in
 from crm.forms import Form
 from crm.importing import SavedMatching
-from crm.resources import ADD, CREATE, MODES
+from crm.kinds import is_key
+from crm.resources import ADD, CREATE, MODES, NOTHING
 from crm.sheets import DELIMITERS
 
 ASKED = 50  # texts of a column that are asked about
+OFFERED = 100  # people that a select offers; of more, one writes the name
+UNITS = {"k": _("thousands"), "m": _("millions"), "千": _("thousands"), "万": _("ten thousands"), "百万": _("millions")}
+UNITS |= {"千万": _("ten millions"), "亿": _("hundred millions")}
+
+
+def _said(value):
+    """This will tell whether the value of a field, be it a picker's, says anything."""
+    return any(value) if isinstance(value, tuple) else bool(value)
 
 
 class ReadForm(Form):
@@ -46,7 +55,11 @@ class ReadForm(Form):
 
     @property
     def choice(self):
-        return {name: value for name, value in self.cleaned_data.items() if value not in (None, "")}
+        """This will give what was said; of another sheet the headings are found anew, unless their row was said too."""
+        said = {name: value for name, value in self.cleaned_data.items() if value not in (None, "")}
+        if said.get("sheet", self.initial["sheet"]) != self.initial["sheet"]:
+            said = {name: value for name, value in said.items() if name != "header_row" or name in self.changed_data}
+        return said
 
 
 class MatchForm(Form):
@@ -87,7 +100,7 @@ class MatchForm(Form):
         elif run.matching:
             now, self.was_known = run.matching, run.known
         else:
-            now, self.was_known = resource.guess(run.names, run.earlier()), {}
+            now, self.was_known = resource.guess(run.names, run.earlier()), run.known_earlier()
         self._options(options)
         self._columns(now)
         self._others(now)
@@ -98,6 +111,7 @@ class MatchForm(Form):
             if name
         }
         self._days(now)
+        self._units(now)
         self._unknown(now)
         self._texts()
 
@@ -174,6 +188,24 @@ class MatchForm(Form):
                 error_messages={"required": _("Say whether the day or the month comes first: the file does not tell.")},
             )
 
+    def _units(self, now):
+        """This will ask of each column of amounts whose heading names a unit, 金额（万元）, whether it is that."""
+        self.units = set()
+        for name in self.targets:
+            number = self._fed_by(name)
+            unit = unit_in(self.run.names[number]) if number is not None else ""
+            if not unit or not self.targets[name].widget.is_of_amounts:
+                continue
+            self.units.add(number)
+            label = _("%(column)s is in") % {"column": self.run.names[number]}
+            self.fields[f"unit_{number}"] = forms.ChoiceField(
+                label=label,
+                choices=[(unit, UNITS[unit]), ("1", _("units of one"))],
+                required=False,
+                initial=now.get(name, {}).get("unit") or unit,
+                widget=forms.Select({"class": "form-select", "aria-label": label}),
+            )
+
     def _unknown(self, now):
         """This will ask of each field that names records whether those that are not there are to be entered."""
         for name, column in self.targets.items():
@@ -193,28 +225,34 @@ class MatchForm(Form):
         for name, column in self.targets.items():
             number = self._fed_by(name)
             widget = column.widget
-            if number is None or self._is_entered(name) or not (widget.options or widget.picker):
+            if number is None or not (widget.options or widget.picker):
                 continue
             values = self.run.columns[number]["values"] or {}
             widget.prepare(set(values))
             unknown = [(index, text) for index, text in enumerate(values) if not self._knows(widget, text)]
             for index, text in unknown[:ASKED]:
                 key = f"known_{name}_{number}_{index}"
-                self.fields[key] = self._stands_for(widget, text, self.was_known.get(name, {}).get(text))
+                self.fields[key] = self._stands_for(name, text, self.was_known.get(name, {}).get(text))
                 attributes = {"aria-label": _("%(text)s stands for") % {"text": text}, "class": "form-select"}
                 self.fields[key].widget.attrs.update(attributes)
                 self.texts.append((key, name, text, values[text]))
 
-    def _stands_for(self, widget, text, initial):
+    def _stands_for(self, name, text, initial):
         """This will give the field that asks what a text stands for."""
-        if widget.picker is not None:
+        widget = self.targets[name].widget
+        refuse = _("It is entered") if self._is_entered(name) else _("Refuse these rows")
+        few = widget.few(OFFERED) if widget.picker else None
+        if widget.picker is not None and few is None:
             field = widget.picker(label=text, required=False, initial=initial)
             field.user, field.queryset = self.user, widget.queryset
-            field.widget.attrs["placeholder"] = _("Refuse these rows")
+            field.widget.attrs["placeholder"] = refuse
             return field
-        choices = [("", _("Refuse these rows"))]
+        choices = [("", refuse)]
         if widget.may_add(self.user):
             choices.append((ADD, _("Add “%(text)s” to the list") % {"text": text}))
+        if not self.targets[name].required and not widget.required:
+            choices.append((NOTHING, _("Leave the field empty")))
+        choices += few or ()
         return forms.ChoiceField(label=text, choices=[*choices, *widget.options], required=False, initial=initial)
 
     @staticmethod
@@ -222,13 +260,13 @@ class MatchForm(Form):
         try:
             widget.clean(text)
         except ValidationError as error:
-            return error.code not in ("unknown", "several")
+            return getattr(error, "code", None) not in ("unknown", "several")
         return True
 
     def _fed_by(self, name):
         """This will give the number of the column that goes to a field, or None."""
         number = self.feeds.get(name)
-        if number is None and (self._sent(f"from_{name}") or "").isdigit():
+        if number is None and is_key(self._sent(f"from_{name}")):
             number = int(self._sent(f"from_{name}"))
         return number if number is not None and number < len(self.run.columns) else None
 
@@ -253,7 +291,7 @@ class MatchForm(Form):
                 "field": bound,
                 "open": not bound.value(),
                 "order": self[f"order_{number}"] if number in self.days else None,
-                "decided": self.days.get(number),
+                "unit": self[f"unit_{number}"] if number in self.units else None,
             }
 
     @property
@@ -285,7 +323,13 @@ class MatchForm(Form):
     @property
     def unknown(self):
         return [
-            {"field": self[key], "target": self.targets[name].label, "text": text, "count": count}
+            {
+                "field": self[key],
+                "target": self.targets[name].label,
+                "text": text,
+                "count": count,
+                "open": not self._is_entered(name) and not _said(self[key].value()),
+            }
             for key, name, text, count in self.texts
         ]
 
@@ -298,7 +342,8 @@ class MatchForm(Form):
     def asks(self):
         """This will tell whether something came up that whoever sent the form had not been asked about."""
         asked = [f"order_{number}" for number, decided in self.days.items() if not decided]
-        return any(key not in self.data for key in [*asked, *(key for key, *_rest in self.texts)])
+        texts = [key for key, name, *_rest in self.texts if not self._is_entered(name)]
+        return any(key not in self.data for key in [*asked, *texts])
 
     # What was said
 
@@ -323,15 +368,23 @@ class MatchForm(Form):
                 )
                 self.add_error(f"from_{name}", told % {"field": self.targets[name].label})
         for name, source in self.matching.items():
-            if "column" in source and self.targets[name].widget.is_of_days:
-                source |= {"order": order} if (order := data.get(f"order_{source['column']}")) else {}
-            source |= {"unknown": entered} if (entered := data.get(f"unknown_{name}")) else {}
+            source |= self._reading(name, source.get("column"))
         self.known = {}
         for key, name, text, _count in self.texts:
             if meant := data.get(key):
                 self.known.setdefault(name, {})[text] = meant if isinstance(meant, str) else meant.pk
         by, mode = data.get("key"), data.get("mode")
         self.options = {"key": by or "", "mode": mode or "", "whole": data.get("whole", False)}
+
+    def _reading(self, name, number):
+        """This will give how the cells of a column are read, as `ImportRun.matching` keeps it."""
+        widget, data = self.targets[name].widget, self.cleaned_data
+        said = {
+            "order": data.get(f"order_{number}") if widget.is_of_days else "",
+            "unit": (data.get(f"unit_{number}") or "").removeprefix("1") if widget.is_of_amounts else "",
+            "unknown": data.get(f"unknown_{name}"),
+        }
+        return {word: value for word, value in said.items() if value}
 
     def _source(self, name):
         chosen, text = self.cleaned_data.get(f"from_{name}", ""), self.cleaned_data.get(f"value_{name}", "")

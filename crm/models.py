@@ -251,6 +251,9 @@ class User(AbstractUser):
         if not by.is_any("administrator"):
             return stays | dict.fromkeys(found, _("You may not do this."))
         stays |= {pk: _("They have signed in since.") for pk, one in found.items() if one.last_login}
+        for pk in found.keys() - stays.keys():
+            if Audit.objects.filter(kind="rights_changed", data__user=found[pk].username).count() > 1:
+                stays[pk] = _("It was changed since.")
         clean = found.keys() - stays.keys()
         besides = [cls.roles.through, cls.user_permissions.through, cls.groups.through]
         stays |= {pk: _("Something was added to it since.") for pk in named(cls, clean, besides=besides)}

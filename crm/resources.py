@@ -42,8 +42,9 @@ from import_export.resources import ModelResource
 from import_export.widgets import Widget
 
 from crm import permissions, picklists
-from crm.fields import DayField, MomentField, narrow, year_first
+from crm.fields import AmountField, DayField, MomentField, narrow, with_unit, year_first
 from crm.kinds import is_storable
+from crm.models import User
 from crm.names import Picklist
 from crm.pickers import PersonPicker
 from crm.verbs import NotAllowed, Refused
@@ -65,10 +66,11 @@ CHANGES = (SKIP, FILL, OVERWRITE, CREATE)
 # What becomes of a row, as the check foretells it
 NEW, CHANGED, UNCHANGED, SKIPPED, AGAIN, REFUSED = "new", "changed", "unchanged", "skipped", "again", "refused"
 
-ADD = "+"  # what a text stands for that becomes a value of its list
+ADD, NOTHING = "+", "-"  # what a text stands for that becomes a value of its list, or leaves its field empty
 
-# A field, its place in a row, {text: key}, how it is read, and which comes first in a day, "dmy" or "mdy", or None
-Source = namedtuple("Source", ["name", "at", "known", "widget", "order"])
+# A field, its place in a row, {text: key}, how it is read; what comes first in its days, "dmy" or "mdy", and the unit
+# of its amounts, each where the texts do not say
+Source = namedtuple("Source", ["name", "at", "known", "widget", "order", "unit"])
 
 
 @dataclass
@@ -82,6 +84,7 @@ class Verdict:
     fate: str = REFUSED
     there: object = None  # the record that is there already
     changes: dict = field(default_factory=dict)  # {field: value} that it gets
+    former: dict = field(default_factory=dict)  # {field: (text, sentence)} of what only who has it already may have
 
     def refuse(self, sentence, *, name=None, text=""):
         self.fate, self.changes = REFUSED, {}
@@ -127,6 +130,7 @@ class Cell(Widget):
         "required": _("Fill this in."),
         "unknown": _("“%(text)s” is not in the list."),
         "several": _("Several are called “%(text)s”."),
+        "retired": _("“%(text)s” is in the list, and no longer used. Have it used again on the page of the list."),
     }
 
     def __init__(self, field=None, model_field=None):
@@ -160,9 +164,21 @@ class Cell(Widget):
     def is_of_days(self):
         return isinstance(self.field, DayField | MomentField)
 
+    @property
+    def is_of_amounts(self):
+        return isinstance(self.field, AmountField)
+
     def keyed(self, key):
         """This will give the value of a key that was chosen for a text of the file."""
         return self.clean(key)
+
+    def few(self, most):
+        """This will give (key, name) of each record that may be chosen, where a select offers them; or None."""
+        return
+
+    def former(self, text):
+        """This will give what the text names that can be chosen no more, though records have it; or None."""
+        return
 
     # What is not there yet, and is entered with the rows that name it: a value of a list, a customer
 
@@ -193,12 +209,14 @@ class Few(Cell):
         """`values` are (key, names, value); of `model`, a picklist, more may be entered."""
         super().__init__()
         self.required = required
+        self.listed = model
         self.model = model if model is not None and picklists.needs_a_name_alone(model) else None
         values = list(values)
         self.options = [(key, names[0]) for key, names, _value in values]
-        self._by_name = {}
-        for key, names, value in reversed(values):  # of two of one name the first is meant
-            self._by_name |= {same(name): value for name in [*names, key]}
+        self._by_name = {same(key): value for key, _names, value in values}
+        for _key, names, value in reversed(values):  # of two of one name the first is meant; a name goes before a key
+            self._by_name |= {same(name): value for name in names}
+        self._retired = None  # {name: value}, once it is asked for
 
     def read(self, text):
         found = self._by_name.get(same(text))
@@ -208,12 +226,20 @@ class Few(Cell):
             self.refuse("required")
         return found
 
+    def former(self, text):
+        if self._retired is None:
+            retired = self.listed.objects.filter(active=False) if self.listed else ()
+            self._retired = {same(name): one for one in retired for name in [one.key, *one.names.values()]}
+        return self._retired.get(same(text))
+
     def may_add(self, user):
         return self.model is not None and permissions.allows(user, "administer")
 
     def add(self, text):
         name = " ".join(text.split())
         value = self._by_name.get(same(name))
+        if value is None and self.former(name) is not None:
+            self.refuse("retired", name)
         if value is None:
             value = self.model(names={translation.get_language(): name})
             value.clean_fields(exclude=["key"])
@@ -222,7 +248,7 @@ class Few(Cell):
         return value
 
     def enter(self, values, *, by):
-        fresh = {same(value.name): value for value in values if value.pk is None}
+        fresh = {id(value): value for value in values if value is not None and value.pk is None}
         for value in fresh.values():
             picklists.create(value, by=by)
         return list(fresh.values())
@@ -259,7 +285,8 @@ class Record(Cell):
         self._chosen = {}  # {key: record}
 
     def prepare(self, texts):
-        new = {" ".join(text.split()) for text in texts if is_storable(text)} - self._found.keys() - {""}
+        new = {one for text in texts if is_storable(text) for one in (text.strip(), " ".join(text.split()))}
+        new = new - self._found.keys() - {""}
         if not new:
             return
         wanted = Q()
@@ -276,10 +303,9 @@ class Record(Cell):
         text = " ".join(value.split())
         if not text:
             return self.refuse("required") if self.required else None
-        found = self._found.get(text)
-        if found is None:
-            self.prepare({text})
-            found = self._found.get(text, [])
+        if text not in self._found:
+            self.prepare({value})
+        found = self._found.get(value.strip()) or self._found.get(text, [])
         if not found and self.creating:
             return self.add(text)
         if len(found) != 1:
@@ -315,6 +341,18 @@ class Person(Record):
     def __init__(self, queryset, **kwargs):
         super().__init__(queryset, "username", "name", picker=PersonPicker, **kwargs)
 
+    def few(self, most):
+        """This will give (key, name and department) of each, where they are no more than `most`; or None."""
+        found = list(self.queryset[: most + 1])
+        if len(found) > most:
+            return None
+        return [(str(one.pk), f"{one.name} ({one.department})" if one.department else one.name) for one in found]
+
+    def former(self, text):
+        """Somebody who left, or whom one may not put here, is in charge of what is theirs."""
+        found = User.objects.filter(Q(username=text.strip()) | Q(name=" ".join(text.split())))[:2]
+        return found[0] if len(found) == 1 else None
+
 
 # ── What may be fed ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -339,6 +377,11 @@ def heading(text):
     """This will give a heading as it is compared: without case, blanks, signs, and what stands in brackets."""
     text = re.sub(r"[(（\[].*?[)）\]]", "", narrow(text))
     return re.sub(r"[\W_]+", "", text).casefold()
+
+
+def as_written(text):
+    """This will give a heading as it is compared with the very same of another file."""
+    return narrow(text).casefold()
 
 
 def in_every_language(text):
@@ -437,6 +480,10 @@ class Importing(ModelResource):
         """This will give the row of the database that `write` made of a record."""
         return record
 
+    def becomes(self, record):
+        """This will say as what a new record comes in, where that differs from row to row."""
+        return ""
+
     def preview(self, record):
         """This will give what is to be said of a record before it comes in, beside its cells: {label: text}."""
         return {}
@@ -458,8 +505,8 @@ class Importing(ModelResource):
         headings = {name: column.headings(self.aliases.get(name, "")) for name, column in self.fields.items()}
         meant = [heading(text) for text in names]
         matching = {}
-        for number, text in enumerate(meant):
-            name = (earlier or {}).get(text)
+        for number, text in enumerate(names):
+            name = (earlier or {}).get(as_written(text))
             if name in self.fields and name not in matching:
                 matching[name] = {"column": number}
         taken = {source["column"] for source in matching.values()}
@@ -486,9 +533,10 @@ class Importing(ModelResource):
             widget = self.fields[name].widget
             if "column" in source:
                 widget.creating = widget.new is not None and source.get("unknown") == CREATE
-                self.sources.append(
-                    Source(name, source["column"] + 1, known.get(name, {}), widget, source.get("order"))
-                )
+                may_add = widget.may_add(self.user)
+                meant = {text: key for text, key in known.get(name, {}).items() if key != ADD or may_add}
+                beside = [source.get("order"), source.get("unit")]
+                self.sources.append(Source(name, source["column"] + 1, meant, widget, *beside))
             else:
                 self.fixed[name] = widget.clean(source["value"])
 
@@ -516,19 +564,21 @@ class Importing(ModelResource):
         verdict.fate = NEW
         identity = None if self.mode == CREATE else self.identity(verdict.record)
         if identity is None:
+            self._refuse_former(verdict, verdict.former)
             return
         found = [(one, self.differing(verdict, one)) for one in there.get(identity, ())]
-        same_one = next((one for one, differing in found if not differing), None)
+        passed = set() if seen is None else seen
+        same_one = next((one for one, differing in found if not differing and one.pk not in passed), None)
+        meant = [same_one] if same_one is not None else [one for one, _differing in found]
+        if same_one is None and (identity in passed or any(one.pk in passed for one in meant)):
+            verdict.fate = AGAIN
+            return
+        passed |= {identity, *(one.pk for one in meant)}
         if same_one is not None:
             verdict.fate, verdict.there = UNCHANGED, same_one
             return
-        if seen is not None:
-            keys = {identity, *(("there", one.pk) for one, _differing in found)}
-            if keys & seen:
-                verdict.fate = AGAIN
-                return
-            seen |= keys
         if not found:
+            self._refuse_former(verdict, verdict.former)
             return
         verdict.there, differing = found[0]
         if self.mode == SKIP:
@@ -539,6 +589,14 @@ class Importing(ModelResource):
             empty = {name: value for name, value in differing.items() if self.held(verdict.there, name) in EMPTY}
             verdict.changes = differing if self.mode == OVERWRITE else empty
             verdict.fate = CHANGED if verdict.changes else SKIPPED
+            self._refuse_former(verdict, verdict.changes)
+
+    @staticmethod
+    def _refuse_former(verdict, names):
+        """This will refuse a row that would give a record what can be chosen no more."""
+        for name in names:
+            if name in verdict.former:
+                verdict.refuse(verdict.former[name][1], name=name, text=verdict.former[name][0])
 
     def differing(self, verdict, there):
         """This will give what a row says otherwise than a record that is there holds: {field: value}."""
@@ -549,21 +607,37 @@ class Importing(ModelResource):
     def changing(self, verdicts, *, writing):
         """
         This will do what the verdicts say of records that are there, or only try, and undo it at once; a verdict that
-        the record's own verb refuses is then one of refusal. Gives (record, {field: value before}) of each.
+        the record's own verb refuses is then one of refusal. Gives (records that had to be entered for it, [(record,
+        {field: value before}, version before) of each]).
         """
-        done = []
-        for verdict in verdicts:
-            before = {name: self.held(verdict.there, name) for name in verdict.changes}
-            try:
-                with transaction.atomic():
-                    self.change(verdict.there, verdict.changes)
-                    if not writing:
-                        transaction.set_rollback(True)
-            except Refused as refused:
-                verdict.refuse(refused.message, name=refused.field, text=self._text(refused.field, verdict.row))
-            else:
-                done.append((verdict.there, before))
-        return done
+        done, fresh = [], []
+        with transaction.atomic():
+            if verdicts:
+                fresh = self._enter_named([verdict.changes for verdict in verdicts])
+            for verdict in verdicts:
+                before = {name: self.held(verdict.there, name) for name in verdict.changes}
+                since = verdict.there.version
+                try:
+                    with transaction.atomic():
+                        self.change(verdict.there, verdict.changes)
+                except Refused as refused:
+                    verdict.refuse(refused.message, name=refused.field, text=self._text(refused.field, verdict.row))
+                else:
+                    done.append((verdict.there, before, since))
+            if not writing:
+                transaction.set_rollback(True)
+        if not writing:
+            for record in fresh:  # none of them is there after all
+                record.pk, record._state.adding = None, True
+        return fresh, done
+
+    def _enter_named(self, rows):
+        """This will enter what `rows`, [{field: value}], name and is not there yet, and give it."""
+        fresh = []
+        for source in self.sources:
+            if source.widget.pending:
+                fresh += source.widget.enter([values.get(source.name) for values in rows], by=self.user)
+        return fresh
 
     def entering(self, verdicts):
         """
@@ -572,15 +646,12 @@ class Importing(ModelResource):
         """
         records = [verdict.record for verdict in verdicts]
         rows = [self.entered(record) for record in records]
-        fresh = []
-        for source in self.sources:
-            if source.widget.pending:
-                fresh += source.widget.enter([verdict.values[source.name] for verdict in verdicts], by=self.user)
-        if fresh:
+        fresh = self._enter_named([verdict.values for verdict in verdicts])
+        if any(source.widget.pending for source in self.sources):
             for verdict, row in zip(verdicts, rows, strict=True):
-                for name, value in verdict.values.items():
-                    if value in fresh:
-                        setattr(row, name, value)  # which has a key by now
+                for source in self.sources:
+                    if source.widget.pending and verdict.values[source.name] is not None:
+                        setattr(row, source.name, verdict.values[source.name])  # which has a key by now
         followed = self.write(records)
         return [*fresh, *rows], followed or ()
 
@@ -592,16 +663,22 @@ class Importing(ModelResource):
         return [self._verdict(row) for row in rows]
 
     def _verdict(self, row):
-        values, faults, record = dict(self.fixed), [], None
-        for name, at, known, widget, order in self.sources:
+        values, faults, former, record = dict(self.fixed), [], {}, None
+        for name, at, known, widget, order, unit in self.sources:
             text = row[at] if at < len(row) else ""
             try:
                 if known and (key := known.get(text.strip())):
-                    values[name] = widget.add(text) if key == ADD else widget.keyed(key)
+                    special = {ADD: widget.add, NOTHING: lambda _text: None}.get(key)
+                    values[name] = special(text) if special else widget.keyed(key)
                 else:
-                    values[name] = widget.clean(year_first(text, order) if order else text)
+                    read = year_first(text, order) if order else with_unit(text, unit) if unit else text
+                    values[name] = widget.clean(read)
             except ValidationError as error:
-                faults.append((name, text, " ".join(error.messages)))
+                value = widget.former(text) if getattr(error, "code", None) == "unknown" else None
+                if value is None:
+                    faults.append((name, text, " ".join(error.messages)))
+                else:
+                    values[name], former[name] = value, (text, " ".join(error.messages))
         if not faults:
             try:
                 record = self.build(values)
@@ -609,7 +686,7 @@ class Importing(ModelResource):
                 faults.append((refused.field, self._text(refused.field, row), str(refused.message)))
             except ValidationError as error:
                 faults.append((None, "", " ".join(error.messages)))
-        return Verdict(row, record, values, faults)
+        return Verdict(row, record, values, faults, former=former)
 
     def _text(self, name, row):
         """This will give what stands in the cell that feeds the field, or ""."""

@@ -8,6 +8,7 @@ from crm.models import User
 from crm.permissions import EVERYWHERE
 from crm.pinyin import sort_key
 from crm.resources import CHANGES, Cell, Column, Few, Person, Record, by_identity, importable, key_of
+from crm.verbs import Refused
 from customers.forms import ContactForm, CustomerForm
 from customers.models import Contact, Customer
 from customers.pickers import CustomerPicker
@@ -29,7 +30,7 @@ class CustomerImport(Telling):
     label = _("Customers")
     hint = _("Each row becomes a customer.")
     url_name = "customers"
-    keys = {"name": _("Customer name"), "tax_id": _("Tax id")}
+    keys = {"name": _("Customer name"), "tax_id": _("Tax id; without one, the name")}
     modes = CHANGES
     aliases = {
         "name": "account, account name, company, company name, customer, organisation, organization, "
@@ -71,13 +72,16 @@ class CustomerImport(Telling):
         return columns + authorship(self.user)
 
     def identity(self, customer):
-        return getattr(customer, self.by) or None
+        by = self.by if getattr(customer, self.by) else "name"
+        return by, getattr(customer, by)
 
     def existing(self, customers):
-        wanted = {self.identity(customer) for customer in customers} - {None}
-        visible = Customer.objects.visible_to(self.user).filter(**{f"{self.by}__in": wanted})
-        found = visible.select_related("industry", "level", "owner").order_by("id")
-        return by_identity((self.identity(customer), customer) for customer in found)
+        visible = Customer.objects.visible_to(self.user).select_related("industry", "level", "owner").order_by("id")
+        wanted = {}
+        for by, value in map(self.identity, customers):
+            wanted.setdefault(by, set()).add(value)
+        found = [(by, one) for by, values in wanted.items() for one in visible.filter(**{f"{by}__in": values})]
+        return by_identity(((by, getattr(one, by)), one) for by, one in found)
 
     def write(self, customers):
         Customer.create_all(customers, by=self.user, as_was="created_by" in self.fields)
@@ -92,7 +96,11 @@ class ContactImport(Telling):
     label = _("Contacts")
     hint = _("Each row becomes a contact of its customer.")
     url_name = "contacts"
-    keys = {"name": _("Name and customer"), "email": _("E-mail"), "mobile": _("Mobile")}
+    keys = {
+        "name": _("Name and customer"),
+        "email": _("E-mail; without one, name and customer"),
+        "mobile": _("Mobile; without one, name and customer"),
+    }
     modes = CHANGES
     aliases = {
         "name": "contact, contact name, full name, person, 姓名, 联系人, 联系人姓名",
@@ -120,20 +128,25 @@ class ContactImport(Telling):
         ]
 
     def identity(self, contact):
-        if self.by == "name":
-            return contact.name, key_of(contact.customer)
-        return getattr(contact, self.by).lower() or None
+        known = "" if self.by == "name" else getattr(contact, self.by).lower()
+        return known or (contact.name, key_of(contact.customer))
 
     def existing(self, contacts):
         visible = Contact.objects.visible_to(self.user).select_related("customer").order_by("id")
-        if self.by == "name":
-            names = {contact.name for contact in contacts}
-            keys = {sort_key(name) for name in names}  # which have an index
-            found = visible.filter(name_key__in=keys, name__in=names)
-        else:
-            wanted = {self.identity(contact) for contact in contacts} - {None}
-            found = visible.annotate(wanted=Lower(self.by)).filter(wanted__in=wanted) if wanted else ()
-        return by_identity((self.identity(contact), contact) for contact in found)
+        wanted = {self.identity(contact) for contact in contacts}
+        known = {one for one in wanted if isinstance(one, str)}
+        names = {one[0] for one in wanted if not isinstance(one, str)}
+        keys = {sort_key(name) for name in names}  # which have an index
+        found = [((one.name, one.customer_id), one) for one in visible.filter(name_key__in=keys, name__in=names)]
+        if known:
+            same = visible.annotate(known=Lower(self.by)).filter(known__in=known)
+            found += [(one.known, one) for one in same]
+        return by_identity(found)
+
+    def change(self, there, values):
+        if "customer" in values:
+            raise Refused(_("It belongs to another customer. Move it on its own page."), field="customer")
+        super().change(there, values)
 
     def write(self, contacts):
         Contact.create_all(contacts, by=self.user, as_was="created_by" in self.fields)

@@ -3,7 +3,7 @@
 from django.apps import apps
 from django.conf import settings
 from django.contrib.contenttypes.models import ContentType
-from django.db import models
+from django.db import models, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -138,6 +138,7 @@ class Recorded(models.Model):
         self.remember()
         event = self.event(kind, by=by, changes=changes, **data)
         event.save(force_insert=True)
+        self.told_along = [*getattr(self, "told_along", ()), event]  # see crm.journal
         return event
 
     def note(self, kind, *, by, changes=None, **data):
@@ -166,15 +167,17 @@ class Recorded(models.Model):
         This will delete for good, of the records that `entries` say were entered, those to which nothing happened
         since, with their history and what they told people; and give {key: why} of the others.
         """
-        versions = {entry.about_id: entry.version for entry in entries}
-        cls.hold_owners_of(versions)
-        rows = cls._base_manager.filter(pk__in=versions).order_by("pk").select_for_update()
-        found = dict(rows.values_list("pk", "version"))
-        stays = {pk: _("It was deleted since.") for pk in versions.keys() - found.keys()}
-        stays |= {pk: _("It was changed since.") for pk, version in found.items() if version != versions[pk]}
+        noted = {entry.about_id: entry for entry in entries}
+        cls.hold_owners_of(noted)
+        found = {one.pk: one for one in cls._base_manager.filter(pk__in=noted).order_by("pk").select_for_update()}
+        stays = {pk: _("It was deleted since.") for pk in noted.keys() - found.keys()}
+        for pk, one in found.items():
+            if (one.version, journal.mark_of(one)) != (noted[pk].version, noted[pk].mark):
+                stays[pk] = _("It was changed since.")
         clean = found.keys() - stays.keys()
         begins_with = [apps.get_model(label) for label in cls.BEGINS_WITH]
-        added = journal.named(cls, clean, besides=begins_with) | cls._spoken_of(clean)
+        known = [pk for entry in entries for pk in entry.along]
+        added = journal.named(cls, clean, besides=begins_with) | cls._spoken_of(clean, besides=known)
         stays |= {pk: _("Something was added to it since.") for pk in added}
         clean -= added
         for model in begins_with:
@@ -184,20 +187,22 @@ class Recorded(models.Model):
         for model in _speaking():
             model._base_manager.filter(getattr(model, "TELLS_PEOPLE", Q()), **about).delete()
         Event.objects.filter(pk__in=[pk for one in entries if one.about_id in clean for pk in one.along]).delete()
-        going = list(cls._base_manager.filter(pk__in=clean))
         cls._base_manager.filter(pk__in=clean).delete()
-        cls.taken_back(going)
+        cls.taken_back([found[pk] for pk in clean])
         return stays
 
     @classmethod
-    def _spoken_of(cls, pks):
-        """This will give which of the records `pks` anything is said about that was not said when they were entered."""
+    def _spoken_of(cls, pks, besides):
+        """
+        This will give which of the records `pks` anything is said about that was not said when they were entered; the
+        events `besides` are the batch's own.
+        """
         about = {"about_type": ContentType.objects.get_for_model(cls), "about_id__in": pks}
         found = set()
         for model in _speaking():
             rows = model._base_manager.filter(**about).order_by()
             if model is Event:
-                rows = rows.exclude(kind__in=ENTERED)
+                rows = rows.exclude(kind__in=ENTERED).exclude(pk__in=besides)
             if not hasattr(model, "TELLS_PEOPLE"):
                 found.update(rows.values_list("about_id", flat=True).distinct())
         return found
@@ -217,11 +222,13 @@ class Recorded(models.Model):
         if record is None:
             return _("It was deleted since.")
         try:
-            record.give(entry.values(), by=by, seen=entry.version)
+            with transaction.atomic():
+                record.give(entry.values(), by=by, seen=entry.version)
         except Stale:
             return _("It was changed since.")
         except Refused as refused:
             return refused.message
+        entry.was_set_back(record)
         return ""
 
 

@@ -18,8 +18,8 @@ class Telling(Importing):
                 noted[0] += 1
 
     def ended(self, run, charged):
-        counts = {name: shown.count(getattr(run, name)) for name in ("rows", "new", "changed", "refused")}
-        counts["there"] = shown.count(run.unchanged + run.skipped)
+        counts = {name: shown.count(getattr(run, name)) for name in ("rows", "new", "refused")}
+        counts |= {"updated": shown.count(run.changed), "there": shown.count(run.unchanged + run.skipped)}
         Message.tell([self.user], "file_imported", run, by=None, **counts)
         people, first = User.objects.in_bulk(charged), [pk for _count, pk in charged.values()]
         records = self._meta.model.objects.in_bulk(first)

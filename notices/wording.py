@@ -128,7 +128,7 @@ TOLD = {
         "%(refused)s were refused."
     ),
     "file_imported_changing": gettext_lazy(
-        "%(who)s has imported the file. Of %(rows)s rows, %(new)s came in, %(changed)s changed what was there, "
+        "%(who)s has imported the file. Of %(rows)s rows, %(new)s came in, %(updated)s changed what was there, "
         "%(there)s were there already, %(refused)s were refused."
     ),
     "handed_over": gettext_lazy("%(who)s handed work of %(leaver)s over to you, %(count)s in all."),
@@ -228,7 +228,7 @@ def sentence(said, reader):
     kind = said.kind
     if kind == "shared" and said.data.get("may_edit"):
         kind = "shared_to_edit"
-    elif kind == "file_imported" and said.data.get("changed", "0") != "0":
+    elif kind == "file_imported" and said.data.get("updated", "0") != "0":
         kind = "file_imported_changing"
     found = EVENTS.get(kind) if isinstance(said, Event) else TOLD.get(kind) or EVENTS.get(kind)
     if isinstance(found, dict):

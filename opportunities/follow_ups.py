@@ -286,6 +286,7 @@ class FollowUp(Filed, Recorded):
         about = self.about
         if self.done_at is None and not (self.owner.is_active and permissions.permits(self.owner, "view", about)):
             self.owner = about.owner  # as a transfer would have had it, had it been there
+        self.version += 1
         self.save()
         told = {"type": describe(self.kind), "at": describe(self.at), "content": self.content}
         about.note("follow_up_restored", by=by, follow_up=self.pk, **told)

@@ -11,6 +11,7 @@ from crm.models import User
 from crm.permissions import allows
 from crm.pinyin import sort_key
 from crm.resources import CHANGES, ENTERS, Cell, Column, Few, Person, Record, by_identity, importable, key_of
+from crm.verbs import Refused
 from customers.imports import named_customer
 from customers.models import Customer
 from notices.imports import Telling
@@ -107,6 +108,16 @@ class _Opportunities(Telling):
         if values.get("reference") == there.number:
             del values["reference"]
         return values
+
+    def change(self, there, values):
+        """What goes beyond what its form would do is refused, and what an undoing could not bring back."""
+        if "stage" in values and values["stage"].pipeline_id != there.stage.pipeline_id:
+            raise Refused(_("This stage belongs to another pipeline."), field="stage")
+        if "customer" in values and there.placements.exists():
+            raise Refused(
+                _("Contacts of its customer are named on it. Change its customer on its own page."), field="customer"
+            )
+        super().change(there, values)
 
 
 @importable
@@ -216,7 +227,10 @@ class PastImport(_Opportunities):
         return [(customer, {"status": customer.status}) for customer in trading]
 
     def preview(self, past):
-        return {str(_("State")): str(State(past.state).label)}
+        return {str(_("State")): self.becomes(past)}
+
+    def becomes(self, past):
+        return str(State(past.state).label)
 
 
 @importable

@@ -67,13 +67,11 @@ def main():
 
 @contextmanager
 def others(user):
-    """This will have somebody save without end meanwhile, and give a list that holds then how many seconds each took."""
+    """This will have somebody save without end meanwhile, and give a list that holds then the seconds each took."""
     took = []
     with tempfile.TemporaryDirectory() as folder:
         stop, kept = Path(folder) / "stop", Path(folder) / "kept"
-        saving = subprocess.Popen(
-            [sys.executable, "-m", "tests.bench.saving", user.username, str(stop), str(kept)]
-        )
+        saving = subprocess.Popen([sys.executable, "-m", "tests.bench.saving", user.username, str(stop), str(kept)])
         time.sleep(4)  # it begins
         yield took
         stop.touch()

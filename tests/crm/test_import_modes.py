@@ -7,7 +7,8 @@ import pytest
 
 from crm.importing import ImportRun, SavedMatching
 from crm.jobs import Job, run_waiting
-from customers.models import Contact, Customer, Industry
+from crm.models import User
+from customers.models import Contact, Customer, CustomerLevel, Industry
 from notices.history import Event
 from notices.models import Message
 from opportunities.models import Opportunity
@@ -182,6 +183,22 @@ def test_an_opportunity_is_recognised_by_its_number_as_lists_give_it_out(client,
     assert (one.amount, one.base_cents, one.reference) == (250, 25000, "")
 
 
+def test_a_row_without_the_key_is_recognised_by_its_name(client):
+    content = "name,tax id\nA,\nB,\n"
+    imported(client, "customers", content, key="tax_id")
+
+    assert counts(checked(client, "customers", content, key="tax_id")) == (0, 0, 2, 0, 0)
+
+
+def test_of_two_rows_about_one_record_the_first_counts_whatever_is_there(client, rep):
+    make.customer(rep, name="Q", phone="1")
+    content = "name,phone\nQ,1\nQ,2\n"
+
+    for _time in range(2):
+        assert counts(checked(client, "customers", content, mode="overwrite")) == (0, 0, 1, 1, 0)
+    assert counts(checked(client, "customers", "name,phone\nQ,2\nQ,1\n", mode="overwrite")) == (0, 1, 0, 1, 0)
+
+
 # Rights and the verbs' own refusals
 
 
@@ -216,6 +233,30 @@ def test_somebody_else_is_put_in_charge_by_the_verb_for_that(rep):
     qinghe = Customer.objects.get()
     assert (qinghe.owner, Event.objects.about(qinghe).first().kind) == (other, "transferred")
     assert not Message.objects.filter(kind="transferred").exists()  # one summary, not one for each
+
+
+def test_no_import_moves_a_contact_to_another_customer(client, rep):
+    one = make.customer(rep, name="One")
+    make.customer(rep, name="Two")
+    Contact(customer=one, name="Ding", email="d@example.org").create(by=rep)
+
+    content = "name,customer,email\nDing,Two,d@example.org\n"
+    run = checked(client, "contacts", content, key="email", mode="overwrite")
+
+    assert refusals(run) == [(2, "customer", "Two", "It belongs to another customer. Move it on its own page.")]
+
+
+def test_what_can_be_chosen_no_more_stays_with_whom_has_it_and_goes_to_nobody_else(client, rep):
+    """A retired value, and somebody who left."""
+    retired = Industry.objects.create(key="old", names={"en": "Old trade"}, active=False)
+    make.customer(rep, name="Has it", industry=retired)
+    make.customer(rep, name="Has it not")
+    content = "name,sector\nHas it,Old trade\nHas it not,Old trade\nNew,Old trade\n"
+
+    run = checked(client, "customers", content, mode="overwrite")
+
+    assert counts(run) == (0, 0, 1, 0, 2)
+    assert [cell[0] for cell in refusals(run)] == [3, 4]
 
 
 # The import does what the check said, or nothing
@@ -321,6 +362,96 @@ def test_an_administrator_adds_a_value_to_its_list_and_nobody_else_is_offered_th
     assert "+" not in dict(one["field"].field.choices)
 
 
+def test_one_that_is_picked_is_that_and_the_others_are_entered(client, rep):
+    qinghe = make.customer(rep, name="Qinghe Water Group")
+    content = "name,customer\nDing,Qinghe W.\nFeng,Newcomer\n"
+
+    run = imported(client, "contacts", content, {"Qinghe W.": "Qinghe Water Group"}, unknown_customer="create")
+
+    assert counts(run) == (2, 0, 0, 0, 0)
+    newcomer = Customer.objects.get(name="Newcomer")
+    assert {one.name: one.customer for one in Contact.objects.all()} == {"Ding": qinghe, "Feng": newcomer}
+
+
+def test_what_is_there_gets_what_is_entered_with_it(rep):
+    """A new customer and a new value also where the row only changes a record."""
+    root = make.user("root", "administrator", at="head-office")
+    one = make.opportunity(root, name="Cameras")
+    content = f"reference,name,customer,source\n{one.number},Cameras,Newcomer,Fair\n"
+    with unchanged():
+        run = checked(
+            signed_in(root), "opportunities", content, {"Fair": "+"}, mode="overwrite", unknown_customer="create"
+        )
+    assert (counts(run), run.fresh) == ((0, 1, 0, 0, 0), [["Customer", 1, ["Newcomer"]], ["Source", 1, ["Fair"]]])
+
+    signed_in(root).post(f"/imports/{run.pk}/run/")
+    run_waiting()
+
+    one.refresh_from_db()
+    assert (one.customer.name, one.source.names) == ("Newcomer", {"en": "Fair"})
+
+
+def test_an_empty_cell_beside_a_value_that_is_added_stays_empty():
+    admin = signed_in(make.user(None, "administrator", at="head-office"))
+
+    imported(admin, "customers", "name,sector\nA,Fishing\nB,\n", {"Fishing": "+"})
+
+    assert {one.name: one.industry and one.industry.name for one in Customer.objects.all()} == {
+        "A": "Fishing",
+        "B": None,
+    }
+
+
+def test_a_text_may_leave_its_field_empty(client):
+    imported(client, "customers", "name,sector\nA,entertainment\n", {"entertainment": "-"})
+
+    assert Customer.objects.get().industry is None
+
+
+def test_who_lost_the_right_to_add_adds_nothing(client):
+    admin = make.user(None, "administrator", at="head-office")
+    run = begin(signed_in(admin), "customers", "name,sector\nA,Fishing\n")
+    match(signed_in(admin), run, {"Fishing": "+"})
+    run_waiting()
+    admin.roles.clear()
+    admin = User.objects.get(pk=admin.pk)
+    assert "administrator" not in admin.role_keys
+    signed_in(admin).post(f"/imports/{run.pk}/")
+    run_waiting()
+
+    run.refresh_from_db()
+    assert (counts(run), Industry.objects.filter(names__en="Fishing").exists()) == ((0, 0, 0, 0, 1), False)
+
+
+def test_a_retired_value_is_not_added_once_more():
+    Industry.objects.create(key="old", names={"en": "Old trade"}, active=False)
+    admin = signed_in(make.user(None, "administrator", at="head-office"))
+
+    run = checked(admin, "customers", "name,sector\nA,Old trade\n", {"Old trade": "+"})
+
+    assert (counts(run), "no longer used" in refusals(run)[0][3]) == ((0, 0, 0, 0, 1), True)
+
+
+def test_a_name_goes_before_a_key(client):
+    """A value whose key was given for a name that another one bears by now."""
+    Industry.objects.create(key="fishing", names={"en": "Farming"})
+    fishing = Industry.objects.create(key="x", names={"en": "Fishing"})
+
+    imported(client, "customers", "name,sector\nA,Fishing\n")
+
+    assert Customer.objects.get().industry == fishing
+
+
+def test_who_may_be_put_in_charge_and_nobody_else_is_offered(client, rep):
+    make.user("guo", name="Guo Wei")
+    run = begin(client, "opportunities", "name,owner\nA,G. Wei\n")
+
+    [asked] = client.get(f"/imports/{run.pk}/match/").context["form"].unknown
+
+    offered = [str(label) for _key, label in asked["field"].field.choices]
+    assert offered == ["Refuse these rows", "Leave the field empty", f"Chen Yu ({rep.department})"]
+
+
 # All, or none
 
 
@@ -404,6 +535,55 @@ def test_a_day_that_cannot_be_is_refused_with_what_stands_in_the_file(client):
     assert [cell[:3] for cell in refusals(run)] == [(3, "expected close date", "3/25/2027")]
 
 
+# Amounts
+
+
+def test_the_unit_in_a_heading_is_that_of_its_amounts(client):
+    content = "name,金额（万元）\nA,12.8\nB,45万\nC,￥3000元\nD,\n"
+    imported(client, "opportunities", content)
+    assert {one.name: one.amount for one in Opportunity.objects.all()} == {
+        "A": Decimal(128000), "B": Decimal(450000), "C": Decimal(3000), "D": None,
+    }  # fmt: skip
+
+
+def test_unless_somebody_says_that_it_is_not(client):
+    imported(client, "opportunities", "name,Value (k)\nA,128\n", unit_1="1")
+    imported(client, "opportunities", "name,Value (k)\nB,128\n")
+
+    assert {one.name: one.amount for one in Opportunity.objects.all()} == {"A": Decimal(128), "B": Decimal(128000)}
+
+
+# What the check tells
+
+
+def test_the_check_tells_as_what_rows_come_in_and_what_is_left_out(rep):
+    chief = signed_in(make.user(None, "opportunity_manager", at="head-office"))
+    make.customer(rep, name="One")
+    content = "name,customer,amount,stage,closed on,no.\nA,One,5,Won,2025-02-03,1\nB,One,,,,2\nC,,,,,3\nC,,,,,4\n"
+
+    run = checked(chief, "past", content)
+
+    assert (run.becomes, run.again, run.left_out) == ({"Signed": 1, "Active": 1, "Draft": 1}, 1, ["no."])
+    page = client_text(chief, run)
+    assert all(
+        words in page
+        for words in ("Signed: 1", "Skipped because they stand in the file before: 1", "Columns left out: no.")
+    )
+
+
+def client_text(client, run):
+    return client.get(f"/imports/{run.pk}/").content.decode()
+
+
+def test_an_import_that_changed_something_is_told_to_its_owner_in_words(client, rep):
+    make.customer(rep, name="Qinghe", phone="1")
+    imported(client, "customers", "name,phone\nQinghe,2\nNew,3\n", mode="overwrite")
+
+    told = "has imported the file. Of 2 rows, 1 came in, 1 changed what was there, 0 were there already"
+    assert told in client.get("/messages/").content.decode()
+    assert client.get("/").status_code == 200
+
+
 # How the file is read
 
 
@@ -417,6 +597,27 @@ def test_the_file_is_read_anew_as_one_says(client):
 
     imported_run = match(client, run)
     assert imported_run.status_code == 302
+
+
+@pytest.mark.parametrize("said", ["²", "9" * 5000, "-1", "x"])
+def test_a_number_that_is_none_is_refused(client, said):
+    run = begin(client, "customers", "name\nA\n")
+
+    assert match(client, run, from_phone=said).status_code == 200
+    assert client.get(f"/imports/{run.pk}/match/", {"saved": said}).status_code in (200, 404)
+    run.refresh_from_db()
+    assert run.state == "uploaded"
+
+
+def test_a_value_for_all_rows_that_is_gone_is_said_to_be(client):
+    run = checked(client, "customers", "name\nA\n", from_level="=a")
+    CustomerLevel.objects.filter(key="a").update(active=False)
+
+    client.post(f"/imports/{run.pk}/")
+    run_waiting()
+
+    run.refresh_from_db()
+    assert (run.standing, run.job.error) == ("failed", "“a” is not in the list.")
 
 
 def test_how_it_cannot_be_read_is_refused_and_the_reading_before_stays(client):
@@ -448,6 +649,26 @@ def test_what_headings_meant_before_they_mean_again(client):
 
     guessed = [form.get_initial_for_field(form.fields[f"column_{number}"], "") for number in range(2)]
     assert guessed == ["address", "name"]
+
+
+def test_headings_that_differ_in_brackets_alone_are_told_apart(client):
+    content = "name,phone (old),phone (new)\nA,1,2\n"
+    checked(client, "customers", content, column_1="", column_2="phone", save_as="Mine")
+
+    run = begin(client, "customers", content)
+    for query in ("", f"?saved={SavedMatching.objects.get().pk}"):
+        form = client.get(f"/imports/{run.pk}/match/{query}").context["form"]
+        guessed = [form.get_initial_for_field(form.fields[f"column_{number}"], "") for number in range(3)]
+        assert guessed == ["name", None, "phone"]
+
+
+def test_what_texts_stood_for_before_they_stand_for_again(client):
+    content = "name,sector\nA,technolgy\n"
+    checked(client, "customers", content, {"technolgy": "technology"})
+
+    [unknown] = client.get(f"/imports/{begin(client, 'customers', content).pk}/match/").context["form"].unknown
+
+    assert unknown["field"].initial == "technology"
 
 
 def test_a_matching_is_saved_under_a_name_and_used_for_the_next_file(client, rep):

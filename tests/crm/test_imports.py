@@ -519,7 +519,7 @@ def test_the_pages_ask_the_same_few_questions(client, rows, django_assert_max_nu
     for _ in range(rows // 10):
         begin(client, "customers", "name\nA\n")
 
-    for address, most in (("/imports/", 7), (f"/imports/{run.pk}/", 7), (f"/imports/{run.pk}/match/", 10)):
+    for address, most in (("/imports/", 8), (f"/imports/{run.pk}/", 8), (f"/imports/{run.pk}/match/", 12)):
         with django_assert_max_num_queries(most):
             assert client.get(address).status_code == 200
 

@@ -8,10 +8,11 @@ import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
+from crm import people, picklists
 from crm.importing import ImportRun
-from crm.jobs import Job, Stopping, run_waiting
+from crm.jobs import Job, Stopping, kinds, run_waiting
 from crm.journal import KEPT, Batch, Entry
-from crm.models import Audit, NumberSequence, User
+from crm.models import Audit, NumberSequence, Role, User
 from crm.work import tidy
 from customers.models import Contact, Customer, Industry
 from notices.history import Event
@@ -22,7 +23,7 @@ from opportunities.signings import Signing
 from tests import factories as make
 from tests.asserting import not_there, unchanged
 from tests.digest import digest
-from tests.importing import checked, imported, signed_in
+from tests.importing import checked, imported, match, signed_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -295,6 +296,179 @@ def test_an_opportunity_that_lives_by_an_approval_since_is_left(client, rep):
     assert Opportunity.objects.get().state == State.REPORTING
 
 
+@pytest.mark.parametrize("mode", ["fill", "overwrite"])
+def test_imports_upon_imports_are_undone_one_after_the_other(client, rep, mode):
+    """The second changes what the first entered; once that is what it was again, nobody touched it."""
+    before = whole()
+    first = imported(client, "customers", "name,phone\nA,\nB,1\n")
+    second = imported(client, "customers", "name,phone\nA,7\n", mode=mode)
+    assert second.changed == 1
+
+    assert undone(client, second) == {}
+    assert Customer.objects.get(name="A").phone == ""
+    assert undone(client, first) == {}
+    assert whole() == before
+
+
+def test_what_one_import_entered_and_then_changed_is_one_thing_to_undo(client):
+    before = whole()
+    run = imported(client, "customers", "name,phone\nA,1\n", column_1="")
+    match(client, run, column_1="phone", mode="overwrite")
+    run_waiting()
+    client.post(f"/imports/{run.pk}/run/")
+    run_waiting()
+    assert Customer.objects.get().phone == "1"
+
+    assert undone(client, run) == {}
+    assert whole() == before
+
+
+def test_what_it_had_before_and_is_gone_cannot_come_back(client, rep):
+    """The industry of before was deleted; the record is left as the import made it, and the others are undone."""
+    gone = Industry.objects.create(key="gone", names={"en": "Gone"})
+    make.customer(rep, name="Qinghe", phone="1", industry=gone)
+    make.customer(rep, name="Fuhua", phone="1")
+    run = imported(client, "customers", "name,phone,sector\nQinghe,2,Health\nFuhua,2,\n", mode="overwrite")
+    gone.delete()
+
+    assert list(undone(client, run).values()) == ["What it had before is there no more."]
+    assert {one.name: one.phone for one in Customer.objects.all()} == {"Fuhua": "1", "Qinghe": "2"}
+
+
+def test_a_value_that_was_merged_meanwhile_comes_back_as_what_it_became(client, rep):
+    root = make.user("root", "administrator", at="head-office")
+    old, into = Industry.objects.order_by("id")[:2]
+    make.customer(rep, name="Qinghe", industry=old)
+    run = imported(client, "customers", "name,sector\nQinghe,Health\n", mode="overwrite")
+    picklists.merge(old, into=into, by=root, seen=old.version)
+
+    assert undone(client, run) == {}
+    assert Customer.objects.get().industry == into
+
+
+def test_what_cannot_be_set_back_whole_is_not_set_back_in_part(chief):
+    old = make.user("old")
+    make.user("li")
+    make.customer(old, name="One", phone="1")
+    run = imported(chief, "customers", "name,owner,phone\nOne,li,2\n", mode="overwrite")
+    User.objects.filter(pk=old.pk).update(is_active=False)
+
+    assert list(undone(chief, run).values()) == ["old cannot be put in charge."]
+    one = Customer.objects.get()
+    assert (one.owner.username, one.phone) == ("li", "2")
+
+
+def test_what_went_along_to_somebody_else_is_left(client, rep):
+    """With the customer its contact moved: no change of its own, and nevertheless no longer what came in."""
+    one = make.customer(rep, name="One")
+    run = imported(client, "contacts", "name,customer\nDing,One\n")
+    one.transfer(to=make.user("li"), by=make.user(None, "opportunity_manager", at="head-office"))
+
+    assert list(undone(client, run).values()) == ["It was changed since."]
+
+
+def test_people_who_were_given_other_roles_are_left():
+    root = make.user("lin", "administrator", at="head-office")
+    make.department("baoding")
+    run = imported(signed_in(root), "users", "name\nMoses Frase\n", from_department="=baoding")
+    people.change(User.objects.get(username="moses.frase"), by=root, roles=[Role.objects.get(key="gm")])
+
+    assert list(undone(signed_in(root), run).values()) == ["It was changed since."]
+
+
+# All or nothing
+
+
+def half(client, run, reason="stop"):
+    """This will have the first rows of an import come in, and then stop it, or its worker."""
+    client.post(f"/imports/{run.pk}/run/")
+    job = Job.objects.claim(Job.objects.latest("id").pk, worker="first")
+    if reason == "stop":
+        client.post(f"/imports/{run.pk}/stop/")
+        job.beat()
+    else:
+        job.interruption = Stopping()
+    job.run()
+
+
+MANY = "name,phone\n" + "".join(f"C{number},2\n" for number in range(250))
+
+
+def test_all_or_nothing_undoes_only_what_it_did_itself(client):
+    run = imported(client, "customers", MANY, column_1="")
+    match(client, run, column_1="phone", mode="overwrite", whole="on")
+    run_waiting()
+    client.post(f"/imports/{run.pk}/run/")
+
+    client.post(f"/imports/{run.pk}/stop/")  # while it waits, and has changed nothing
+    run_waiting()
+
+    assert Customer.objects.filter(phone="").count() == 250
+
+
+def test_all_or_nothing_is_kept_though_its_owner_left(client, rep):
+    for number in range(250):
+        make.customer(rep, name=f"C{number}", phone="1")
+    run = checked(client, "customers", MANY, mode="overwrite", whole="on")
+    half(client, run, "worker")
+    assert 0 < Customer.objects.filter(phone="2").count() < 250
+    User.objects.filter(pk=rep.pk).update(is_active=False)
+
+    run_waiting()
+
+    run.refresh_from_db()
+    assert (run.state, Customer.objects.filter(phone="2").count()) == ("undone", 0)
+
+
+def test_nobody_stops_its_undoing_not_even_an_administrator():
+    admin = signed_in(make.user("lin", "administrator", at="head-office"))
+    run = checked(admin, "customers", MANY, whole="on")
+    half(admin, run)
+    assert Customer.objects.count() == 100
+
+    admin.post(f"/imports/{run.pk}/stop/")
+    run_waiting()
+
+    run.refresh_from_db()
+    assert (run.state, Customer.objects.count()) == ("undone", 0)
+
+
+@pytest.mark.parametrize("answers", [{"mode": "create"}, {"key": "tax_id"}])
+def test_a_stopped_import_goes_on_after_another_check_and_enters_nothing_twice(client, answers):
+    """Not by what is there already, for that is not asked: by how far it had come."""
+    run = checked(client, "customers", MANY, **answers)
+    half(client, run)
+    assert client.post(f"/imports/{run.pk}/run/").status_code == 409
+
+    client.post(f"/imports/{run.pk}/")
+    run_waiting()
+    run.refresh_from_db()
+    assert (run.new, run.unchanged) == (150, 100)
+    client.post(f"/imports/{run.pk}/run/")
+    run_waiting()
+
+    assert Customer.objects.count() == Customer.objects.values("name").distinct().count() == 250
+
+
+@pytest.mark.parametrize("act", ["run", "undo"])
+def test_a_worker_that_is_killed_after_the_end_tells_nobody_twice(chief, act):
+    li = make.user("li")
+    run = checked(chief, "customers", "name,owner\nA,li\n")
+    chief.post(f"/imports/{run.pk}/run/")
+    if act == "undo":
+        run_waiting()
+        chief.post(f"/imports/{run.pk}/undo/")
+    job = Job.objects.claim(Job.objects.latest("id").pk, worker="first")
+    kinds()[job.kind].function(job)  # and then it is killed, before it could write that the job is done
+
+    Job.objects.reap(worker="first")
+    Job.objects.claim(job.pk, worker="second").run()
+
+    kind = {"run": "imported", "undo": "import_undone"}[act]
+    assert Audit.objects.filter(kind=kind).count() == 1
+    assert Message.objects.filter(to=li).count() == {"run": 1, "undo": 0}[act]
+
+
 # Who, when, how often
 
 
@@ -343,6 +517,18 @@ def test_after_seven_days_it_stays(client):
     assert not Entry.objects.exists()
     assert ImportRun.objects.get().batch is None
     assert Customer.objects.count() == 1
+
+
+def test_what_is_being_undone_is_not_forgotten_meanwhile(client):
+    run = imported(client, "customers", "name\nA\n")
+    client.post(f"/imports/{run.pk}/undo/")
+    Batch.objects.update(at=timezone.now() - KEPT)
+
+    tidy()
+    run_waiting()
+
+    run.refresh_from_db()
+    assert (run.state, Customer.objects.count()) == ("undone", 0)
 
 
 def test_what_came_in_of_an_import_that_was_stopped_can_be_undone(client):

@@ -125,7 +125,7 @@ def test_the_list_that_was_exported_comes_back_as_past_ones(manager, rep, end):
 
     assert checked(client, "past", file, name=f"file.{end}").unchanged == 1
     there = Opportunity.objects.get()
-    Opportunity.objects.filter(pk=there.pk).update(name="Renamed", name_key="renamed")
+    Opportunity.objects.filter(pk=there.pk).update(name="Renamed", name_key="renamed", number="OP1999-000001")
     run = imported(client, "past", file, name=f"file.{end}")
 
     assert (run.new, refusals(run)) == (1, [])
