@@ -1,9 +1,11 @@
 """A file is brought in through the browser, from the list's Import to the list with what came in."""
 
 import pytest
+from openpyxl import Workbook
 from playwright.sync_api import expect
 
 from crm.jobs import run_waiting
+from customers.models import Customer
 from opportunities.models import Opportunity
 from tests import factories as make
 from tests.browser.test_walk import Desk
@@ -64,6 +66,76 @@ def test_a_file_is_uploaded_matched_checked_and_imported(browser, live_server, r
     expect(desk.page.get_by_role("link", name="冷链传感", exact=True)).to_have_count(0)
     desk.page.goto("/messages/")
     desk.sees("2 came in")
+
+
+def check_and_import(desk):
+    desk.press("Check")
+    run_waiting()
+    expect(desk.page.get_by_role("heading", name="What will come of the rows")).to_be_visible()
+    desk.press("Import")
+    run_waiting()
+    expect(desk.page.get_by_role("heading", name="What came of the rows")).to_be_visible()
+
+
+def test_a_workbook_is_read_from_the_right_sheet_and_what_came_in_is_undone(browser, live_server, rep, tmp_path):
+    """Its table stands on the second sheet, under a title; what it changes is shown old beside new."""
+    book = Workbook()
+    for row in (["Notes", "Who"], ["ask Wang", "Li"], ["ask Li", "Wang"]):
+        book.active.append(row)
+    sheet = book.create_sheet("Customers")
+    for row in (["Our customers"], [], ["Account", "Phone", "Sector"], ["Qinghe Water Group", "0311 1", "Health"]):
+        sheet.append(row)
+    sheet.append(["Fuhua Steel", "0311 2", "Health"])
+    book.save(tmp_path / "list.xlsx")
+    desk = Desk(browser, live_server.url, "rep.shijiazhuang")
+    desk.page.goto("/imports/?kind=customers")
+    bring(desk, tmp_path / "list.xlsx")
+
+    desk.page.get_by_text("How the file was read").click()
+    expect(desk.page.get_by_label("Sheet")).to_have_value("Customers")
+    desk.page.get_by_label("Sheet").select_option("Sheet")
+    desk.press("Read again")
+    expect(desk.page.get_by_role("cell", name="ask Wang").first).to_be_visible()
+    desk.page.get_by_label("Sheet").select_option("Customers")
+    desk.press("Read again")
+    desk.sees("3 of 3 matched")
+    desk.page.get_by_label("Overwrite it").check()
+    check_and_import(desk)
+    expect(desk.page.get_by_role("row", name="Qinghe Water Group").first).to_be_visible()
+
+    desk.follow("Undo")
+    desk.press("Undo")
+    run_waiting()
+    expect(desk.page.get_by_text("This import was undone.")).to_be_visible()
+    assert {one.name: one.phone for one in Customer.objects.all()} == {"Qinghe Water Group": ""}
+
+
+ROADS = {
+    "contacts": ("card.vcf", "BEGIN:VCARD\nVERSION:3.0\nFN:Ding Yan\nORG:Qinghe Water Group\nEND:VCARD\n"),
+    "follow_ups": ("calls.tsv", "Opportunity\tWhen\tContent\nPump house\t2026-01-02\tCalled.\n"),
+    "past": ("past.csv", "Deal,Account,Value,Stage,Closed\nOld one,Qinghe Water Group,5,Won,25/3/2025\n"),
+    "users": ("people.csv", "Name,Department\nMoses Frase,Shijiazhuang\n"),
+    "picklists": ("values.csv", "List,Name\nIndustry,Fishing\n"),
+    "products": ("products.csv", "Product,Category,Price,Unit\nCamera,equipment,1450,piece\n"),
+}
+
+
+@pytest.mark.parametrize("kind", ROADS)
+def test_every_kind_comes_in_by_the_same_road(browser, live_server, rep, tmp_path, kind):
+    make.user("root", "administrator", "opportunity_manager", at="head-office", name="Root")
+    make.opportunity(rep, name="Pump house")
+    make.product()
+    name, content = ROADS[kind]
+    (tmp_path / name).write_text(content)
+    desk = Desk(browser, live_server.url, "root")
+    desk.page.goto(f"/imports/?kind={kind}")
+    bring(desk, tmp_path / name)
+
+    check_and_import(desk)
+
+    desk.sees("Rows that came in: 1.")
+    desk.follow("See them")
+    expect(desk.page.get_by_role("heading", name="Records of this import")).to_be_visible()
 
 
 def test_the_road_goes_without_javascript(browser, live_server, rep, tmp_path):
