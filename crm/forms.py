@@ -179,16 +179,17 @@ class RecordForm(ModelForm):
 class WithNames:
     """
     What a form of something that is named per language has before all else: a field for each language that is offered.
-    NAMED says for each JSON of names what its fields are called: {field of the model: (start of the names, label)}.
+    NAMED says for each JSON of names what its fields are called, and what is said where all of them are empty:
+    {field of the model: (start of the names, label, sentence)}.
     """
 
-    NAMED = {"names": ("name", _("Name in %(language)s"))}
+    NAMED = {"names": ("name", _("Name in %(language)s"), _("Give a name in at least one language."))}
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         fields = {}
         for name, code, language in self._each():
-            start, label = self.NAMED[name]
+            start, label, _missing = self.NAMED[name]
             field = forms.CharField(label=label % {"language": language}, required=False, max_length=80)
             field.initial = (getattr(self.instance, name) or {}).get(code, "")
             field.validators.append(on_one_line)
@@ -205,13 +206,13 @@ class WithNames:
         """This will put the names on the instance; those in a language that is no longer offered stay."""
         cleaned = super().clean()
         offered = [code for code, _language in Organisation.current().offered]
-        for name, (start, _label) in self.NAMED.items():
+        for name, (start, _label, missing) in self.NAMED.items():
             kept = {code: text for code, text in (getattr(self.instance, name) or {}).items() if code not in offered}
             typed = {code: (cleaned.get(f"{start}_{code}") or "").strip() for code in offered}
             cleaned[name] = kept | {code: text for code, text in typed.items() if text}
             setattr(self.instance, name, cleaned[name])
             if not cleaned[name]:
-                self.add_error(f"{start}_{offered[0]}", _("Give a name in at least one language."))
+                self.add_error(f"{start}_{offered[0]}", missing)
         return cleaned
 
     def _look_again(self, record):

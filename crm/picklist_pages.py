@@ -53,7 +53,8 @@ class ValueForm(WithNames, RecordForm):
         return self.does(verb, **{name: self.cleaned_data[name] for name in names})
 
 
-UNIT = _("Unit in %(language)s")  # what beside the name of a value has words of its own
+# What beside the name of a value has words of its own
+UNIT = _("Unit in %(language)s"), _("Fill in the unit, for example piece.")
 
 
 @cache
@@ -62,7 +63,7 @@ def form_of(model):
     own = [field for field in model._meta.fields if field.editable and not field.auto_created]
     ours = {field.name for field in Picklist._meta.get_fields()}
     beside = [field for field in own if field.name not in ours]
-    named = {field.name: (field.name, UNIT) for field in beside if validate_names in field.validators}
+    named = {field.name: (field.name, *UNIT) for field in beside if validate_names in field.validators}
     plain = [field.name for field in beside if not isinstance(field, models.JSONField)]
     form = forms.modelform_factory(model, form=ValueForm, fields=["key", *plain, "colour", "active"])
     form.NAMED = WithNames.NAMED | named

@@ -7,6 +7,8 @@ from crm.picklist_pages import form_of
 from crm.resources import Cell, Column, Few, importable
 from opportunities.products import Product, RevenueCategory
 
+PIECE = {"en": "piece", "zh-hans": "个"}  # what most things are sold by, as a price list writes it
+
 
 class Category(Few):
     """A revenue category, by its key, by its name, or by that with those above it: Equipment › Cameras."""
@@ -26,13 +28,15 @@ class ProductImport(ValuesImport):
     label = _("Products")
     hint = _(
         "Each row becomes a product, at a price in the currency of the organisation. "
-        "One whose code or name is there already is left as it is."
+        "One whose key or name is there already is left as it is."
     )
     apart = False
     aliases = {
-        "key": "code, product code, sku, item no, item number, id, 产品编码, 产品代码, 编码",
-        "category": "category, series, product line, group, 产品类别, 类别, 系列, 产品线",
-        "price": "price, sales price, unit price, list price, 单价, 价格, 售价",
+        "key": "code, product code, product id, sku, item no, item number, part number, id, "
+        "产品编码, 产品代码, 产品编号, 编码, 编号, 代码, 物料编码",
+        "category": "category, product category, series, product line, group, type, "
+        "产品类别, 产品分类, 类别, 分类, 系列, 产品系列, 产品线",
+        "price": "price, sales price, selling price, unit price, list price, 单价, 价格, 售价, 销售价, 报价",
         "colour": "color",
         "order": "position, rank, number, 排序, 序号",
         "active": "in use, enabled, is active, 是否启用, 状态",
@@ -49,14 +53,22 @@ class ProductImport(ValuesImport):
             *self.named(
                 form,
                 en="product, product name, item, item name, name, title, english name, 英文名称",
-                zh="产品, 产品名称, 名称, chinese name, 中文名称",
+                zh="产品, 产品名称, 商品名称, 品名, 名称, chinese name, 中文名称",
             ),
             self.keyed(form),
             Column("category", fields["category"].label, Category(), required=True),
             Column("price", fields["price"].label, Cell(fields["price"]), required=True),
-            *self.named(form, "unit", en="unit, unit of measure", zh="单位, 计量单位"),
+            *self.named(form, "unit", en="unit, unit of measure, uom, measure", zh="单位, 计量单位, 计价单位"),
             *self.common(form),
         ]
+
+    def guess(self, names, earlier=None):
+        """This will propose that all are sold by the piece, in each language, where no column says the unit."""
+        matching = super().guess(names, earlier)
+        if not any(name.startswith("unit_") for name in matching):
+            units = {f"unit_{code}": {"value": word} for code, word in PIECE.items()}
+            matching |= {name: source for name, source in units.items() if name in self.fields}
+        return matching
 
     def build(self, values):
         return self.value(Product, values)

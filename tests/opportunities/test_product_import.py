@@ -66,6 +66,19 @@ OLD,,Tape,Equipment,0,,piece,否
     assert set(notes) == {("product", key, "lin") for key in ("CAM-9", "support", "OLD")}
 
 
+def test_where_no_column_says_the_unit_a_piece_is_proposed_for_all_rows(admin):
+    category()
+
+    imported(admin, "products", "name,category,price\nCamera,Equipment,1450\n")
+    imported(admin, "products", "name,category,price,单位\nLine,Equipment,90,月\n")
+    emptied = {"value_unit_en": "", "value_unit_zh-hans": ""}
+    none = checked(admin, "products", "name,category,price\nTape,Equipment,5\n", **emptied)
+
+    units = {product.names["en"]: product.unit for product in Product.objects.all()}
+    assert units == {"Camera": {"en": "piece", "zh-hans": "个"}, "Line": {"zh-hans": "月"}}
+    assert refusals(none) == [(2, "Unit in English", "", "Fill in the unit, for example piece.")]
+
+
 def test_the_same_file_again_changes_nothing(admin):
     category()
     content = "code,name,category,price,unit\nCAM-9,Camera,Equipment,1450,piece\n,Tape,Equipment,5,piece\n"
@@ -105,7 +118,7 @@ K,Camera K,Equipment,9999999999999,piece,
         (5, "category", "“Gone” is not in the list."),
         (6, "category", "Fill this in."),
         (7, "price", "Fill this in."),
-        (8, "unit", "Give a name in at least one language."),
+        (8, "unit", "Fill in the unit, for example piece."),
         (9, "name", "Give a name in at least one language."),
         (10, "colour", "Write it like #2f45c4."),
         (11, "code", "Enter a valid “slug” consisting of letters, numbers, underscores or hyphens."),
@@ -159,7 +172,13 @@ def test_a_real_price_list_comes_in_after_its_series(admin):
     assert (series.new, series.unchanged + series.skipped, series.refused) == (3, 4, 0)
     run = begin(admin, "products", content)
     guessed = kinds()["products"](make_admin()).guess(run.names)
-    assert guessed == {"name_en": {"column": 0}, "category": {"column": 1}, "price": {"column": 2}}
+    assert guessed == {
+        "name_en": {"column": 0},
+        "category": {"column": 1},
+        "price": {"column": 2},
+        "unit_en": {"value": "piece"},
+        "unit_zh-hans": {"value": "个"},
+    }
     products = imported(admin, "products", content, value_unit_en="licence")
 
     assert (products.new, products.refused) == (7, 0)
