@@ -57,6 +57,8 @@ class Incomplete(Refused):
 class OpportunityQuerySet(Guarded):
     """The vocabulary of opportunities."""
 
+    searched = ("name", "reference")
+
     def mentions(self, word):
         found = Q(customer__in=Customer.objects.filter(Customer.objects.mentions(word))) | super().mentions(word)
         return found | Q(number__ascii_lower__contains=ascii_lower(word)) if word.isascii() else found

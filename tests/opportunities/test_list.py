@@ -127,6 +127,23 @@ def test_nothing_of_a_stranger_is_in_list_search_count_or_sum(client):
     assert own.name not in page
 
 
+@pytest.mark.parametrize("text", ["1C1I7A6R", "1c1i7a6r", "C1I7", "1C1I7A6R Line", "商机-7"])
+def test_what_came_from_elsewhere_is_found_by_the_number_that_it_had_there(text):
+    rep = factories.user()
+    factories.opportunity(rep, name="Line", reference="1C1I7A6R 商机-7")
+    factories.opportunity(rep, name="Other", reference="2X")
+
+    assert names(rep, {"q": text}) == ["Line"]
+
+
+def test_a_number_from_elsewhere_is_found_at_no_further_query(client):
+    rep = factories.user()
+    factories.opportunity(rep, reference="1C1I7A6R")
+    client.force_login(rep)
+
+    assert cost(client, "/opportunities/?q=1C1I7A6R") == cost(client, "/opportunities/?q=opportunity")
+
+
 def test_views_show_what_they_are_called():
     rep, other = factories.user(), factories.user()
     mine = factories.opportunity(rep, name="mine", expected_close_on=date(2035, 1, 1))

@@ -274,6 +274,14 @@ def test_a_lost_one_did_not_come_past_where_it_stood(client):
 # Its parts
 
 
+def test_the_number_where_it_came_from_stands_in_the_details_where_there_is_one(client):
+    rep = make.user()
+    there, none = (make.opportunity(rep, reference=reference) for reference in ("1C1I7A6R", ""))
+
+    assert '<dt>Reference</dt><dd class="num">1C1I7A6R</dd>' in page(client, there)
+    assert "<dt>Reference</dt>" not in page(client, none)
+
+
 def test_the_headings_are_those_of_the_manual(client):
     headings = re.findall(r"<h2>(.*?)</h2>", page(client, in_state("active")))
     texts = [re.sub(r"<span.*?</span>", "", heading).strip() for heading in headings]
