@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from allauth.account.models import EmailAddress
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
+from django.db.models import Exists, OuterRef
 from django.utils.translation import gettext_lazy as _
 
 from crm.holding import rights
@@ -127,6 +128,11 @@ def _address(person, email):
     person.email, person.email_wanted = email, ""
     person.save(update_fields=["email", "email_wanted"])
     EmailAddress.objects.filter(user=person).delete()  # or a link to a new password would go to the old address too
+
+
+def was_invited():
+    """This will give the condition that somebody was mailed an invitation."""
+    return Exists(Delivery.objects.filter(to=OuterRef("pk"), kind="invited").order_by())
 
 
 # ── One's own address ────────────────────────────────────────────────────────────────────────────────────────────────

@@ -49,7 +49,8 @@ class FindForm(forms.Form):
     def found(self):
         """This will give the people whom it asks for, in order; all of them where it asks for nothing sensible."""
         given = self.cleaned_data if self.is_valid() else {}
-        found = User.objects.select_related("department").prefetch_related("roles").order_by("name", "pk")
+        found = User.objects.annotate(invited=people.was_invited()).order_by("name", "pk")
+        found = found.select_related("department").prefetch_related("roles")
         if text := given.get("q"):
             found = found.filter(Q(name__icontains=text) | Q(username__icontains=text) | Q(email__icontains=text))
         if department := given.get("department"):
@@ -211,16 +212,24 @@ PEOPLE = [
 ]
 
 
+def _standing(person):
+    """This will say whether somebody can sign in, and if not, why: of a person who was found by the form."""
+    if not person.is_active:
+        return gettext("Deactivated")
+    if person.has_usable_password():
+        return gettext("Active")
+    return gettext("Invited") if person.invited else gettext("No password yet")
+
+
 def _listed(person):
     """This will give what the list of people shows of one, and where to write to them, as PEOPLE names it."""
-    invited = gettext("Active") if person.has_usable_password() else gettext("Invited")
     return (
         str(person),
         person.username,
         person.email,
         str(person.department or ""),
         pgettext("between the members of a list", ", ").join(map(str, person.roles.all())),
-        invited if person.is_active else gettext("Deactivated"),
+        _standing(person),
         person.last_login and timezone.make_naive(person.last_login),
     )
 
@@ -232,6 +241,8 @@ def people_list(request):
     if Table.asked(request):
         return Table(request, "people", gettext("People"), PEOPLE, map(_listed, form.found())).answer()
     page = Paginator(form.found(), ROWS).get_page(request.GET.get("page"))
+    for one in page:
+        one.standing = _standing(one)
     return render(request, "crm/people/list.html", {"form": form, "page": page})
 
 
@@ -248,7 +259,8 @@ def person_new(request):
 @a_page
 def person(request, pk):
     require(request.user, "administer")
-    one = get_object_or_404(User.objects.select_related("department"), pk=pk)
+    known = User.objects.annotate(invited=people.was_invited()).select_related("department")
+    one = get_object_or_404(known, pk=pk)
     place = one.department
     form = PersonForm(posted(request), instance=User.objects.select_related("department").get(pk=pk), user=request.user)
     if form.is_valid() and form.change():

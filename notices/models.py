@@ -179,6 +179,7 @@ class Delivery(About):
         indexes = [
             models.Index("due_at", name="delivery_due", condition=Q(state="queued")),
             models.Index("due_at", name="delivery_gathered", condition=Q(state="gathered")),
+            models.Index("to", name="delivery_invited", condition=Q(kind="invited")),  # see crm.people.was_invited
         ]
         constraints = [
             models.CheckConstraint(

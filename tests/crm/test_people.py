@@ -1,5 +1,6 @@
 """The administrators' pages of people: invited, changed, deactivated; each change of rights is in the audit."""
 
+import csv
 from datetime import timedelta
 
 import pytest
@@ -90,7 +91,6 @@ def test_somebody_invited_chooses_a_password_by_the_mail_and_signs_in(client, ad
 
 def test_an_invitation_is_good_for_seven_days_and_a_link_to_another_password_for_an_hour(client, admin, person):
     User.objects.filter(pk=person.pk).update(password=make_password(None))
-    assert ">Invited<" in client.get("/people/").content.decode().replace("\n", "")
     client.post(f"/people/{person.pk}/invite/")
     delivery.deliver()
     [letter] = mail.outbox
@@ -125,13 +125,35 @@ def links(letter):
 
 def test_an_invitation_is_sent_again_until_a_password_is_chosen(client, admin, person):
     User.objects.filter(pk=person.pk).update(password=make_password(None))
-    assert "Send the invitation again" in client.get(f"/people/{person.pk}/").content.decode()
-    client.post(f"/people/{person.pk}/invite/")
+    address = f"/people/{person.pk}/"
+    assert ">Send an invitation<" in client.get(address).content.decode()
+    client.post(f"{address}invite/")
+    assert ">Send the invitation again<" in client.get(address).content.decode()
     delivery.deliver()
     assert len(mail.outbox) == 1
     person.save()  # with the password that it had
     with nothing_changed():
         assert client.post(f"/people/{person.pk}/invite/").status_code == 409
+
+
+def test_the_list_tells_who_can_sign_in_who_is_invited_and_whom_nobody_invited(client, admin, person):
+    for name in ("invited", "imported"):
+        make.user(name, name=name.capitalize())
+    make.user("gone", name="Gone", is_active=False)
+    User.objects.filter(username__in=["invited", "imported", "gone"]).update(password=make_password(None))
+    client.post(f"/people/{User.objects.get(username='invited').pk}/invite/")
+
+    standing = {one.username: one.standing for one in client.get("/people/").context["page"]}
+
+    assert standing == {
+        "admin": "Active",
+        "chen.yu": "Active",
+        "gone": "Deactivated",
+        "imported": "No password yet",
+        "invited": "Invited",
+    }
+    file = client.get("/people/?export=csv").getvalue().decode("utf-8-sig")
+    assert {row["User name"]: row["Account"] for row in csv.DictReader(file.splitlines())} == standing
 
 
 def test_an_invitation_with_faults_comes_back_filled_in(client, admin, person):
