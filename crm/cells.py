@@ -2,6 +2,7 @@
 
 import re
 from datetime import datetime, time
+from decimal import Decimal
 
 from django.core.exceptions import ValidationError
 from django.utils import timezone
@@ -57,6 +58,18 @@ class Several(Few):
             parts = [text]
         found = [super(Several, self).read(part) for part in parts]
         return None if found == [None] else Together(dict.fromkeys(found))
+
+
+class Percent(Cell):
+    """A whole number of hundredths as the form takes it; and as sheets hold it, 0.35 or 35.00%."""
+
+    def read(self, text):
+        share = narrow(text).strip()
+        if re.fullmatch(r"0?\.\d+", share, re.ASCII):  # 1, which has no point, is one in a hundred
+            text = f"{Decimal(share).scaleb(2).normalize():f}"
+        elif (found := re.fullmatch(r"(\d+)\.0+\s*(%?)", share, re.ASCII)) and found.groups() != ("1", ""):
+            text = found[1]  # 1.0 alone may be all or one in a hundred, which is left to the form to refuse
+        return super().read(text)
 
 
 class At(Cell):

@@ -80,18 +80,24 @@ class UserImport(Importing):
 
     key = "users"
     label = _("People")
-    hint = _("They can sign in once they have chosen a password, by the link that “Forgot password?” sends.")
+    hint = _(
+        "They can sign in once they have chosen a password, by the link that “Forgot password?” sends. "
+        "Whoever has no e-mail address cannot sign in until they have one."
+    )
     url_name = "people"
     act = "administer"
     keys = {"username": _("User name")}
     aliases = {
-        "name": "full name, sales agent, employee, 姓名, 员工, 人员",
-        "username": "login, user, 用户名, 账号, 登录名",
-        "email": "mail, e-mail address, email address, 邮箱, 电子邮件",
-        "phone": "telephone, mobile, 电话, 手机",
-        "title": "position, job, 职务, 职位",
-        "department": "office, team, 部门, 机构",
-        "role": "role, 角色, 岗位",
+        "name": "full name, sales agent, sales rep, salesperson, employee, employee name, person, colleague, "
+        "姓名, 员工, 员工姓名, 人员, 人员姓名",
+        "username": "login, login name, user, user id, 用户名, 账号, 账户, 登录名",
+        "email": "mail, mail address, e-mail address, email address, 邮箱, 邮箱地址, 邮件, 电子邮箱, 电子邮件",
+        "phone": "tel, telephone, telephone number, phone number, mobile, mobile phone, cell, cell phone, "
+        "电话, 电话号码, 联系电话, 手机, 手机号, 手机号码",
+        "title": "position, function, job, designation, 职务, 职位, 头衔",
+        "department": "office, regional office, region, branch, branch office, team, "
+        "部门, 所属部门, 机构, 所属机构, 分公司, 区域, 大区, 团队",
+        "role": "role, permissions, 角色, 权限, 岗位",
         "time_zone": "timezone, zone, 时区",
         "active": "is active, enabled, status, account, 状态, 是否启用, 在职",
     }
@@ -141,6 +147,9 @@ class UserImport(Importing):
         names = {person.username for person in people}
         found = User.objects.filter(username__in=names).select_related("department").prefetch_related("roles")
         return by_identity((person.username, person) for person in found)
+
+    def preview(self, person):
+        return {} if person.email else {str(_("Account")): str(_("No e-mail address, so no sign-in yet"))}
 
     def held(self, there, name):
         if name == "role":

@@ -203,7 +203,7 @@ class PicklistImport(ValuesImport):
     hint = _("Each row becomes a value that people can choose. One whose key or name is in its list is left as it is.")
     aliases = {
         "list": "list, list name, 选项列表, 列表, 列表名称",
-        "key": "code, id, 代码, 编码",
+        "key": "code, id, 代码, 编码, 编号",
         "colour": "color",
         "order": "position, rank, number, 排序, 序号",
         "active": "in use, enabled, is active, 是否启用, 状态",

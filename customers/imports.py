@@ -15,11 +15,19 @@ from customers.pickers import CustomerPicker
 from notices.imports import Telling
 
 
+class NamedCustomer(Record):
+    """A customer, by its very name."""
+
+    messages = Record.messages | {
+        "unknown": _("No customer of that name that you may choose. Correct the name, or have it entered.")
+    }
+
+
 def named_customer(queryset, user, **kwargs):
     """This will read the name of a customer of `queryset`; one that is not there may be entered with the row."""
     name = Customer._meta.get_field("name")
     new = Cell(CustomerForm(user=user).fields["name"], name)
-    return Record(queryset, "name", new=new, picker=CustomerPicker, **kwargs)
+    return NamedCustomer(queryset, "name", new=new, picker=CustomerPicker, **kwargs)
 
 
 @importable
@@ -33,18 +41,24 @@ class CustomerImport(Telling):
     keys = {"name": _("Customer name"), "tax_id": _("Tax id; without one, the name")}
     modes = CHANGES
     aliases = {
-        "name": "account, account name, company, company name, customer, organisation, organization, "
-        "客户, 客户名称, 公司, 公司名称, 单位名称",
-        "kind": "customer type, 客户类型",
-        "status": "customer status, 客户状态",
-        "industry": "sector, 所属行业",
-        "level": "level, grade, 等级, 客户等级",
-        "tax_id": "tax number, vat number, 税号, 统一社会信用代码",
-        "website": "url, web, homepage, 网址, 官网",
-        "phone": "telephone, 联系电话",
-        "address": "location, office location, 办公地址",
-        "description": "note, notes, remark, remarks, comment, 备注, 说明",
-        "owner": "owner, account owner, account manager, sales agent, 负责人, 客户经理",
+        "name": "account, account name, client, client name, company, company name, customer, firm, firm name, "
+        "organisation, organization, organisation name, organization name, business name, "
+        "客户, 客户名称, 客户全称, 公司, 公司名称, 单位, 单位名称, 企业, 企业名称, 名称",
+        "kind": "type, account type, client type, customer type, 客户类型",
+        "status": "customer status, client status, account status, 客户状态",
+        "industry": "sector, vertical, line of business, 所属行业, 客户行业, 行业分类, 行业类别",
+        "level": "level, grade, tier, class, rating, client level, 级别, 等级, 客户级别, 客户等级, 客户分级",
+        "tax_id": "tax number, tax no, vat, vat id, vat no, vat number, "
+        "税号, 统一社会信用代码, 社会信用代码, 纳税人识别号",
+        "website": "url, web, web site, web page, site, homepage, home page, 网址, 网站, 官网, 公司网站, 公司网址",
+        "phone": "tel, telephone, telephone number, phone number, main phone, "
+        "联系电话, 电话号码, 公司电话, 固定电话, 座机",
+        "address": "location, office location, street address, 办公地址, 公司地址, 单位地址, 联系地址, 详细地址",
+        "description": "note, notes, remark, remarks, comment, comments, details, about, "
+        "备注, 说明, 描述, 简介, 公司简介, 客户简介",
+        "owner": "owner, account owner, account manager, account executive, rep, sales, sales agent, sales rep, "
+        "salesperson, assigned to, responsible, "
+        "负责人, 客户经理, 客户负责人, 商务负责人, 销售负责人, 跟进人, 跟进人员, 销售, 销售人员, 业务员, 责任人",
     } | AUTHORSHIP
 
     class Meta:
@@ -103,14 +117,17 @@ class ContactImport(Telling):
     }
     modes = CHANGES
     aliases = {
-        "name": "contact, contact name, full name, person, 姓名, 联系人, 联系人姓名",
-        "customer": "account, account name, company, customer name, organisation, organization, "
-        "客户, 客户名称, 公司, 单位",
-        "title": "position, role, 职务, 职位",
-        "mobile": "mobile phone, cell, cell phone, 手机, 手机号",
-        "phone": "telephone, office phone, 电话, 办公电话",
-        "email": "mail, e-mail address, email address, 邮箱, 电子邮件",
-        "description": "note, notes, remark, remarks, comment, 备注, 说明",
+        "name": "contact, contact name, contact person, full name, person, person name, "
+        "姓名, 联系人, 联系人姓名, 联系人名称",
+        "customer": "account, account name, client, client name, company, company name, customer name, employer, firm, "
+        "organisation, organization, organisation name, organization name, "
+        "客户, 客户名称, 客户单位, 所属客户, 公司, 公司名称, 所属公司, 单位, 单位名称, 工作单位, 企业, 企业名称",
+        "title": "position, role, function, job, job function, designation, 职务, 职位, 岗位, 头衔",
+        "mobile": "mobile phone, mobile number, cell, cell phone, cell number, 手机, 手机号, 手机号码, 移动电话",
+        "phone": "tel, telephone, telephone number, phone number, office phone, work phone, business phone, landline, "
+        "电话, 电话号码, 联系电话, 办公电话, 固定电话, 座机",
+        "email": "mail, mail address, e-mail address, email address, 邮箱, 邮箱地址, 邮件, 电子邮箱, 电子邮件",
+        "description": "note, notes, remark, remarks, comment, comments, details, 备注, 说明, 描述",
     } | AUTHORSHIP
 
     class Meta:

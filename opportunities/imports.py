@@ -5,7 +5,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from crm.cells import AUTHORSHIP, At, Day, authorship
+from crm.cells import AUTHORSHIP, At, Day, Percent, authorship
 from crm.fields import DayField
 from crm.models import User
 from crm.permissions import allows
@@ -25,6 +25,17 @@ from opportunities.picklists import FollowUpKind, LostReason, Stage
 from opportunities.product_imports import ProductImport  # noqa: F401  found by itself through this module
 from opportunities.signings import Signing
 
+# Headings of the day on which a case is expected to close, and of that on which it does, or did.
+CLOSING = (
+    "expected close, expected closing, expected closing date, expected close on, expected date, estimated close, "
+    "estimated close date, est close, est close date, forecast close, forecast close date, target date, eta, "
+    "预计签约, 预计签约日期, 预计签约时间, 预计签单日期, 预计签单时间, 预计成交, 预计成交日期, 预计成交时间, "
+    "预计关闭日期, 预计结单日期"
+)
+CLOSED = (
+    "close, close date, closing, closing date, 签约日期, 签约时间, 签单日期, 签单时间, 成交日期, 成交时间, 结单日期"
+)
+
 
 class _Opportunities(Telling):
     """
@@ -35,17 +46,29 @@ class _Opportunities(Telling):
     url_name = "opportunities"
     keys = {"reference": _("Reference or number; without one, name and customer"), "name": _("Name and customer")}
     aliases = {
-        "name": "opportunity, deal, deal name, title, subject, 商机, 项目名称, 项目",
-        "reference": "number, opportunity number, opportunity id, deal id, external id, 编号, 商机编号",
-        "customer": "account, account name, company, customer name, 客户名称, 单位",
-        "business_type": "business, type, 业务, 产品类型",
-        "source": "lead source, 商机来源",
-        "amount": "value, close value, deal value, estimated value, revenue, 预计金额, 商机金额, 合同金额",
-        "expected_close_on": "expected close, close date, 预计签约, 预计签约日期, 预计成交日期",
-        "stage": "deal stage, sales stage, opportunity stage, 项目阶段, 商机阶段, 销售阶段",
-        "probability": "chance, 赢率, 成功率",
-        "owner": "owner, sales agent, sales rep, salesperson, 客户经理, 销售",
-        "description": "product, note, notes, remark, remarks, comment, 备注, 说明, 产品",
+        "name": "opportunity, deal, deal name, deal title, project, project name, title, subject, "
+        "商机, 项目, 项目名称, 项目名, 机会名称, 销售机会, 名称",
+        "reference": "number, opportunity number, deal number, opportunity id, deal id, external id, id, ref, ref no, "
+        "编号, 商机编号, 商机号, 项目编号",
+        "customer": "account, account name, client, client name, company, company name, customer name, organisation, "
+        "organization, firm, 客户名称, 单位, 单位名称, 客户单位, 客户公司, 公司, 公司名称, 企业名称, 甲方",
+        "business_type": "business, type, business line, line of business, product type, "
+        "业务, 业务类别, 产品类型, 项目类型, 商机类型",
+        "source": "lead source, where from, came from, origin, channel, "
+        "商机来源, 项目来源, 线索来源, 客户来源, 来源渠道, 渠道",
+        "amount": "value, close value, deal value, estimated value, deal size, deal amount, est amount, "
+        "estimated amount, expected amount, expected revenue, revenue, contract value, budget, "
+        "预计金额, 预估金额, 商机金额, 项目金额, 合同金额, 合同额, 预计合同额, 总金额, 预算, 预算金额, 项目预算",
+        "expected_close_on": f"{CLOSING}, {CLOSED}",
+        "stage": "deal stage, sales stage, opportunity stage, current stage, status, phase, "
+        "项目阶段, 商机阶段, 销售阶段, 当前阶段, 跟进阶段, 状态, 商机状态, 项目状态, 进展, 项目进展, 进度",
+        "probability": "prob, chance, win, win rate, win probability, likelihood, confidence, "
+        "赢率, 赢单率, 赢单概率, 胜率, 成功率, 成交概率, 成单率, 签约概率, 中标概率, 把握, 可能性",
+        "owner": "owner, opportunity owner, deal owner, account manager, account owner, account executive, rep, sales, "
+        "sales agent, sales rep, salesperson, sales person, seller, assigned to, responsible, "
+        "客户经理, 销售, 销售人员, 销售经理, 业务员, 跟进人, 跟进人员, 商务负责人, 商机负责人, 项目负责人, 责任人",
+        "description": "product, note, notes, remark, remarks, comment, comments, details, "
+        "备注, 备注说明, 说明, 产品, 项目描述, 项目概况, 项目内容, 项目背景, 客户需求, 需求",
     }
 
     def columns(self):
@@ -67,7 +90,11 @@ class _Opportunities(Telling):
             self.column(fields, "amount"),
             self.column(fields, "expected_close_on"),
             self.column(fields, "stage", Few.of_picklist(stages)),
-            self.column(fields, "probability"),
+            self.column(
+                fields,
+                "probability",
+                Percent(fields["probability"], Opportunity._meta.get_field("probability")),
+            ),
             self.column(fields, "owner", people),
             self.column(fields, "description"),
         ]
@@ -154,12 +181,12 @@ class PastImport(_Opportunities):
     act = "import_past"
     modes = ENTERS  # what is there was approved, or is changed by its own pages
     aliases = _Opportunities.aliases | {
-        "expected_close_on": "expected close, 预计签约, 预计签约日期, 预计成交日期",
+        "expected_close_on": CLOSING,
         "created_at": f"created, engage date, {AUTHORSHIP['created_at']}",
         "created_by": AUTHORSHIP["created_by"],
-        "closed_on": "closed, close date, closed date, signed on, 关闭日期, 签约日期, 成交日期, 结束日期",
-        "contract_number": "contract, 合同号",
-        "lost_reason": "reason, loss reason, 输单原因, 丢单原因",
+        "closed_on": f"{CLOSED}, closed, closed date, signed on, won on, won date, 关闭日期, 结束日期, 中标日期",
+        "contract_number": "contract, contract no, contract id, 合同号",
+        "lost_reason": "reason, loss reason, reason lost, why lost, 输单原因, 丢单原因, 失败原因, 流失原因",
     }
 
     class Meta:
@@ -244,11 +271,15 @@ class FollowUpImport(Telling):
     keys = {"content": _("Opportunity, moment and content")}
     modes = ENTERS
     aliases = {
-        "opportunity": "opportunity name, opportunity number, deal, number, 商机, 商机名称, 商机编号, 编号, 项目名称",
-        "kind": "follow-up type, activity type, 跟进方式, 跟进类型, 类型",
-        "content": "notes, note, summary, description, 内容, 跟进内容, 备注",
-        "at": "date, time, activity date, follow-up date, 时间, 日期, 跟进时间, 跟进日期",
-        "owner": "author, owner, by, person in charge, sales agent, sales rep, 跟进人员, 负责人, 客户经理, 作者",
+        "opportunity": "opportunity name, opportunity number, deal, deal name, number, project, project name, "
+        "商机, 商机名称, 商机编号, 编号, 项目, 项目名称, 项目编号",
+        "kind": "follow-up type, activity, activity type, method, 方式, 跟进方式, 跟进类型, 活动类型, 沟通方式, 类型",
+        "content": "notes, note, summary, description, remark, remarks, comment, comments, details, "
+        "内容, 跟进内容, 跟进记录, 跟进情况, 沟通内容, 拜访内容, 备注, 说明",
+        "at": "date, time, activity date, follow-up date, date and time, "
+        "时间, 日期, 跟进时间, 跟进日期, 沟通时间, 拜访时间, 拜访日期",
+        "owner": "author, owner, by, person in charge, account manager, rep, sales, sales agent, sales rep, "
+        "salesperson, 跟进人员, 负责人, 客户经理, 作者, 记录人, 拜访人, 销售, 业务员",
     }
 
     class Meta:

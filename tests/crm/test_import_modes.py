@@ -319,7 +319,8 @@ def test_a_customer_that_is_not_there_is_entered_with_the_rows_that_name_it(clie
 def test_unless_that_is_wanted_an_unknown_customer_refuses_the_row(client):
     run = checked(client, "contacts", "name,customer\nDing,Newcomer\n")
 
-    assert refusals(run) == [(2, "customer", "Newcomer", "“Newcomer” is not in the list.")]
+    why = "No customer of that name that you may choose. Correct the name, or have it entered."
+    assert refusals(run) == [(2, "customer", "Newcomer", why)]
     assert counts(checked(client, "contacts", "name,customer\nDing,Newcomer\n", unknown_customer="create"))[0] == 1
 
 

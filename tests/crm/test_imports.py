@@ -562,6 +562,16 @@ def test_people_who_are_there_already_stay_as_they_are(admin):
     assert User.objects.get(username="moses.frase").role_keys == {"rep"}
 
 
+def test_the_check_says_who_cannot_sign_in_for_want_of_an_address(admin):
+    content = "name,user name,email,department\n"
+    content += "Moses Frase,moses,moses@example.org,head-office\nAnna Snelling,anna,,head-office\n"
+
+    run = checked(admin, "users", content)
+
+    said = {values["User name"]: values.get("Account") for values in map(dict, run.sample)}
+    assert said == {"moses": None, "anna": "No e-mail address, so no sign-in yet"}
+
+
 def test_two_people_cannot_have_one_address(admin):
     make.user("old", email="taken@example.org")
     content = "name,username,email\nA,a,Taken@example.org\nB,b,new@example.org\n"

@@ -96,10 +96,52 @@ def test_a_customer_that_one_does_not_see_is_an_unknown_customer(rep):
 
     run = imported(signed_in(rep), "opportunities", "name,customer\nA,Secret\nB,Never was\nC,Twice\nD, Mine \n")
 
-    said = [cell[3] for cell in refusals(run)]
-    assert said[0].replace("Secret", "Never was") == said[1]
-    assert "Several" in said[2]
+    unknown = "No customer of that name that you may choose. Correct the name, or have it entered."
+    assert refusals(run) == [
+        (2, "customer", "Secret", unknown),
+        (3, "customer", "Never was", unknown),
+        (4, "customer", "Twice", "Several are called “Twice”."),
+    ]
     assert Opportunity.objects.get().customer.name == "Mine"
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("50", 50), ("50%", 50), ("50 ％", 50), ("50.0", 50), ("50.00%", 50), ("0.5", 50), (".5", 50), ("0.35", 35),
+        ("0.350", 35), ("0.07", 7), ("1", 1), ("1%", 1), ("1.0%", 1), ("99", 99),
+    ],
+)  # fmt: skip
+def test_a_probability_is_read_as_forms_and_as_sheets_have_it(rep, written, read):
+    imported(signed_in(rep), "opportunities", f"name;Win %\nA;{written}\n")
+    assert Opportunity.objects.get().probability == read
+
+
+@pytest.mark.parametrize("written", ["0.355", "0.5%", "1.0", "1.5", "0.0", "0", "100", "-0.5", "0,5", "half"])
+def test_what_is_no_whole_probability_of_1_to_99_is_refused(rep, written):
+    run = checked(signed_in(rep), "opportunities", f"name;Win %\nA;{written}\n")
+    assert refusals(run) == [(2, "Win %", written, "Write a whole number from 1 to 99.")]
+
+
+def test_a_workbook_holds_half_as_half_and_shows_it_in_percent(rep):
+    book = openpyxl.Workbook()
+    for row in (["Name", "Prob."], ["A", 0.5], ["B", 0.35], ["C", 40]):
+        book.active.append(row)
+    for place in ("B2", "B3"):
+        book.active[place].number_format = "0%"
+    file = BytesIO()
+    book.save(file)
+
+    imported(signed_in(rep), "opportunities", file.getvalue(), name="file.xlsx")
+
+    rows = Opportunity.objects.order_by("id").values_list("name", "probability")
+    assert list(rows) == [("A", 50), ("B", 35), ("C", 40)]
+
+
+@pytest.mark.parametrize("written", ["(1,234.00)", "-1234", "−1,234"])
+def test_an_amount_below_nothing_is_refused_however_it_is_written(rep, written):
+    run = checked(signed_in(rep), "opportunities", f"name;Amount\nA;{written}\n")
+    assert [cell[:3] for cell in refusals(run)] == [(2, "Amount", written)]
 
 
 def test_nobody_is_put_in_charge_who_may_not_be(rep):
@@ -255,7 +297,9 @@ def test_the_past_of_a_real_company_comes_in_whole():
         for name in ("sales_teams", "accounts", "sales_pipeline")
     }
 
-    people = imported(admin, "users", files["sales_teams"], from_username="0", from_department="=shijiazhuang")
+    people = imported(
+        admin, "users", files["sales_teams"], from_username="0", column_2="", from_department="=shijiazhuang"
+    )
     customers = imported(manager, "customers", files["accounts"], SECTORS)
     past = imported(manager, "past", files["sales_pipeline"], STAGES, from_name="0")
 

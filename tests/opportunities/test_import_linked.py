@@ -82,8 +82,9 @@ def test_people_come_in_as_customers_and_as_the_contacts_there(manager):
     listed = rows("Contacts")
     nobody = checked(manager, "contacts", file("crm-linked", "Contacts"), from_customer="1")
     assert (nobody.new, nobody.refused) == (0, 100)
+    why = "No customer of that name that you may choose. Correct the name, or have it entered."
     assert [(row, text, why) for row, _column, text, why in refusals(nobody)] == [
-        (number, row["FullName"], f"“{row['FullName']}” is not in the list.") for number, row in enumerate(listed, 2)
+        (number, row["FullName"], why) for number, row in enumerate(listed, 2)
     ]
 
     customers, contacts = people_come_in(manager)
@@ -218,9 +219,10 @@ def test_the_agents_of_a_real_company_come_in_at_their_offices(admin):
     run = begin(admin, "users", file("crm-sales", "sales_teams"))
     assert kinds()["users"](User.objects.get(username="lin")).guess(run.names) == {
         "name": {"column": 0},
+        "department": {"column": 2},
         "role": {"value": "rep"},
     }
-    people = imported(admin, "users", file("crm-sales", "sales_teams"), column_2="department")
+    people = imported(admin, "users", file("crm-sales", "sales_teams"))
 
     assert (people.new, people.refused) == (35, 0)
     came = User.objects.exclude(username="lin").select_related("department")
