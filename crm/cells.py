@@ -72,6 +72,14 @@ class Percent(Cell):
         return super().read(text)
 
 
+class EndedPercent(Percent):
+    """That of past cases: 0 or 100, which where a case ended follows from its end, is nothing said."""
+
+    def read(self, text):
+        share = narrow(text).strip().removesuffix("%").strip()
+        return None if re.fullmatch(r"(0|100)(\.0+)?", share, re.ASCII) else super().read(text)
+
+
 class At(Cell):
     """A moment as the form takes it; and a day alone, as spreadsheets have them, which stands for its morning."""
 

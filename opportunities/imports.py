@@ -5,7 +5,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from crm.cells import AUTHORSHIP, At, Day, Percent, authorship
+from crm.cells import AUTHORSHIP, At, Day, EndedPercent, Percent, authorship
 from crm.fields import DayField
 from crm.models import User
 from crm.permissions import allows
@@ -44,6 +44,7 @@ class _Opportunities(Telling):
     """
 
     url_name = "opportunities"
+    percent = Percent
     keys = {"reference": _("Reference or number; without one, name and customer"), "name": _("Name and customer")}
     aliases = {
         "name": "opportunity, deal, deal name, deal title, project, project name, title, subject, "
@@ -93,7 +94,7 @@ class _Opportunities(Telling):
             self.column(
                 fields,
                 "probability",
-                Percent(fields["probability"], Opportunity._meta.get_field("probability")),
+                self.percent(fields["probability"], Opportunity._meta.get_field("probability")),
             ),
             self.column(fields, "owner", people),
             self.column(fields, "description"),
@@ -180,6 +181,7 @@ class PastImport(_Opportunities):
     )
     act = "import_past"
     modes = ENTERS  # what is there was approved, or is changed by its own pages
+    percent = EndedPercent
     aliases = _Opportunities.aliases | {
         "expected_close_on": CLOSING,
         "created_at": f"created, engage date, {AUTHORSHIP['created_at']}",
