@@ -43,7 +43,7 @@ from import_export.resources import ModelResource
 from import_export.results import InvalidRow, Result, RowResult
 from import_export.signals import post_export
 
-from crm.exports import EXCEL, STREAMED, Export, comma_separated, workbook
+from crm.exports import EXCEL, STREAMED, Export, comma_separated, taken, workbook
 from crm.importing import ImportRun
 from crm.journal import Batch
 from crm.models import Audit
@@ -400,7 +400,7 @@ class Files(ExportActionMixin, ImportExportMixin):
         """This will give the rows out, and write down who took them."""
         _require(self.has_export_permission(request))
         rows, end = queryset.select_related(None).prefetch_related(None), file_format.get_extension()
-        count = rows.count()
+        count, cut = rows.count(), 0
         if end == "xlsx" and count > settings.EXPORT_AT_ONCE:
             told = gettext("These are more than %(rows)s rows, which takes too long as a workbook. Choose csv.")
             messages.error(request, told % {"rows": f"{settings.EXPORT_AT_ONCE:,}"})
@@ -409,13 +409,13 @@ class Files(ExportActionMixin, ImportExportMixin):
         export = Rows(rows, self.outs(), listing)
         name = self.get_export_filename(request, queryset, file_format)
         if end == "xlsx":
-            file, count = workbook(export, str(self.opts.verbose_name_plural))
+            file, count, cut = workbook(export, str(self.opts.verbose_name_plural))
             response = FileResponse(file, as_attachment=True, filename=name, content_type=EXCEL)
         else:
             response = StreamingHttpResponse(comma_separated(export), content_type=STREAMED[end])
             response.headers["Content-Disposition"] = content_disposition_header(True, name)
         asked = {"list": self.opts.label_lower, "query": request.GET.urlencode(), "format": end, "fields": "all"}
-        Audit.note("exported", by=request.user, **asked, rows=count)
+        Audit.note("exported", by=request.user, **asked, **taken(count, cut))
         post_export.send(sender=None, model=self.model)
         return response
 

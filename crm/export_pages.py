@@ -96,14 +96,15 @@ def export(request, pk):
         if not run.is_busy:
             answer["HX-Refresh"] = "true"
         return answer
-    return render(request, "crm/exports/run.html", {"run": run, "days": exports.KEPT.days})
+    context = {"run": run, "is_fit": run.is_fit_for(request.user), "days": exports.KEPT.days}
+    return render(request, "crm/exports/run.html", context)
 
 
 @require_safe
 def export_file(request, pk):
     require(request.user, "export")
     run = _find(request, pk)
-    if not run.key:
+    if not run.key or not run.is_fit_for(request.user):
         raise Http404
     return files.answer(_Made(run.key, run.name), inline=False)
 

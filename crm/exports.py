@@ -7,15 +7,18 @@ Few rows are given out at once. A large workbook is made by the worker, and lies
 """
 
 import csv
+import json
 import re
 from collections import namedtuple
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from hashlib import sha256
 from io import BytesIO, StringIO
-from itertools import islice
+from itertools import chain, islice
 from shutil import copyfileobj
 from tempfile import TemporaryFile
 from types import SimpleNamespace
+from unicodedata import east_asian_width
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from django.conf import settings
@@ -30,6 +33,7 @@ from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy as _
 from openpyxl import Workbook
 from openpyxl.cell import WriteOnlyCell
+from openpyxl.styles import Alignment, Font
 from openpyxl.utils import get_column_letter
 from openpyxl.utils.datetime import to_excel
 
@@ -47,9 +51,17 @@ STREAMED = {"csv": "text/csv; charset=utf-8", "vcf": "text/vcard; charset=utf-8"
 CHUNK = 1_000  # rows read at a time
 NUMBERS = {int, float, Decimal}
 SHEET = "xl/worksheets/sheet1.xml"  # in a workbook of one sheet
+BOOK = "xl/workbook.xml"
+EMPTY_ROW = b'<row r="1"></row>'
 EXCEL_HOLDS = 32_767  # characters in a cell
+FIRST_YEAR = 1900  # of the days that a workbook counts; one before is a text
+SHOWN_AS = {date: "yyyy-mm-dd", datetime: "yyyy-mm-dd hh:mm", Decimal: "#,##0.00#"}
+LOOKED_AT = 100  # values of a column, for its width
+WIDEST = 60  # letters
+ARROW = 2  # letters that the arrow of a filter takes
 KEPT = timedelta(days=7)
 NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")  # what a workbook cannot hold
+CODE = re.compile("_(?=x[0-9A-Fa-f]{4}_)")  # with which the code of a letter begins, as a workbook reads a text
 SUSPECT = {*FORMULA, "'"}  # first letters of what may be like a formula
 
 # One column of a file: its heading; where the value is read, as in `values_list`; what is written of the value. A path
@@ -127,6 +139,13 @@ class Export:
         return column
 
 
+def in_columns(rows):
+    """This will give rows, CHUNK at a time, as columns."""
+    rows = iter(rows)
+    while chunk := list(islice(rows, CHUNK)):
+        yield list(zip(*chunk, strict=True))
+
+
 def kinds_in(column):
     """This will give the types of what stands in a column, less that of nothing."""
     return set(map(type, column)) - {type(None)}
@@ -155,8 +174,7 @@ class Table:
         return [str(head) for head in self._heads]
 
     def chunks(self):
-        for first in range(0, len(self.rows), CHUNK):
-            yield list(zip(*self.rows[first : first + CHUNK], strict=True))
+        return in_columns(self.rows)
 
     def answer(self):
         """This will give the table out as the file that `?export=` asks for. Raises NotAllowed."""
@@ -167,11 +185,12 @@ class Table:
         for name in ("export", "page"):
             query.pop(name, None)
         told = {"list": self.name, "query": query.urlencode(), "format": kind, "fields": "list", "which": "all"}
-        Audit.note("exported", by=user, **told, rows=len(self.rows))
         name = file_name(self, kind)
         if kind in STREAMED:
+            Audit.note("exported", by=user, **told, rows=len(self.rows))
             return _streamed(comma_separated(self), kind, name)
-        file, _count = workbook(self, str(self.heading))
+        file, rows, cut = workbook(self, str(self.heading))
+        Audit.note("exported", by=user, **told, **taken(rows, cut))
         return FileResponse(file, as_attachment=True, filename=name, content_type=EXCEL)
 
 
@@ -180,75 +199,152 @@ class Table:
 
 def workbook(export, title, *, each=None):
     """
-    This will give a temporary file with a workbook of the rows, and how many; `each` is told after each CHUNK.
+    This will give a temporary file with a workbook of the rows, how many there are, and how many texts were cut because
+    a cell does not hold them; `each` is told after each CHUNK.
 
-    openpyxl makes it, with the heads alone; the rows are written into its sheet as text, for which openpyxl would take
-    several times as long.
+    openpyxl makes it, without any row; these are written into its sheet as text, for which openpyxl would take several
+    times as long.
     """
-    book, number_of = _with_heads(export.heads(), title)
-    count = 0
+    heads, chunks = export.heads(), export.chunks()
+    first = next(chunks, [()] * len(heads))
+    columns = [Looked(head, column[:LOOKED_AT]) for head, column in zip(heads, first, strict=True)]
+    book, styles = _without_rows(title, columns)
+    rows, count = Rows(styles), 0
     file = TemporaryFile()  # noqa: SIM115  whoever asked closes it
     with ZipFile(book) as made, ZipFile(file, "w", ZIP_DEFLATED) as whole, TemporaryFile() as sheet:
-        for name in made.namelist():
-            if name != SHEET:
-                whole.writestr(name, made.read(name))
         before, end, after = made.read(SHEET).partition(b"</sheetData>")
-        sheet.write(before)
-        for columns in export.chunks():
-            sheet.write(_rows(columns, count + 2, number_of).encode())
-            count += len(columns[0])
+        sheet.write(before.removesuffix(EMPTY_ROW))
+        sheet.write(rows.heads(columns).encode())
+        for values in chain([first], chunks) if first[0] else ():
+            sheet.write(rows.written(values, count + 2).encode())
+            count += len(values[0])
             if each:
                 each(count)
-        sheet.write(end + after)
+        last = get_column_letter(len(heads))
+        sheet.write(end + after.replace(f'"A1:{last}1"'.encode(), f'"A1:{last}{count + 1}"'.encode()))
+        for name in made.namelist():
+            if name != SHEET:
+                part = made.read(name)
+                if name == BOOK:  # where the filter over the heads is named once more
+                    part = part.replace(f"$A$1:${last}$1<".encode(), f"$A$1:${last}${count + 1}<".encode())
+                whole.writestr(name, part)
         entry = ZipInfo(SHEET)
         entry.compress_type, entry.file_size = ZIP_DEFLATED, sheet.tell()  # by which it knows whether that is very much
         sheet.seek(0)
         with whole.open(entry, "w") as packed:
             copyfileobj(sheet, packed, 1 << 20)
     file.seek(0)
-    return file, count
+    return file, count, rows.cut
 
 
-def _with_heads(heads, title):
-    """This will give a workbook with a row of heads that stays in sight, and the numbers of its styles, by type."""
+class Looked:
+    """What the heading and the first values of a column say about how it is shown."""
+
+    def __init__(self, head, values):
+        self.head = head
+        self.width = min(max([_breadth(head) + ARROW, *map(_breadth, values)]) + 2, WIDEST)
+        kinds = kinds_in(values)
+        self.is_of_numbers = bool(kinds) and kinds <= NUMBERS
+
+
+def _breadth(value):
+    """This will give how many letters wide a value is shown; one of East Asia counts twice."""
+    if value is None:
+        return 0
+    if type(value) is datetime:
+        return len("2000-01-01 00:00")
+    shown = f"{value:,.2f}" if type(value) is Decimal else f"{value:,}" if type(value) is int else str(value)
+    lines = [line[:WIDEST] for line in shown[: WIDEST * WIDEST].splitlines()]
+    return max((len(line) if line.isascii() else len(line) + sum(map(_is_wide, line)) for line in lines), default=0)
+
+
+def _is_wide(letter):
+    return east_asian_width(letter) in "WF"
+
+
+def _without_rows(title, columns):
+    """
+    This will give a workbook for such columns, whose first row stays in sight and has a filter, and the numbers of its
+    styles: by type, and True and False for the heading of a column of numbers and of another.
+    """
     book = Workbook(write_only=True)
     sheet = book.create_sheet(title[:31])
     sheet.freeze_panes = "A2"
-    sheet.append([WriteOnlyCell(sheet, head) for head in heads])
-    number_of = {kind: WriteOnlyCell(sheet, kind(2000, 1, 1)).style_id for kind in (date, datetime)}
+    for number, column in enumerate(columns, 1):
+        sheet.column_dimensions[get_column_letter(number)].width = column.width
+    sheet.auto_filter.ref = f"A1:{get_column_letter(len(columns))}1"
+    styles = {}
+    for kind, shown in SHOWN_AS.items():
+        cell = WriteOnlyCell(sheet)
+        cell.number_format = shown
+        styles[kind] = cell.style_id
+    for of_numbers in (True, False):
+        cell = WriteOnlyCell(sheet)
+        cell.font, cell.alignment = Font(bold=True), Alignment(horizontal="right" if of_numbers else None)
+        styles[of_numbers] = cell.style_id
+    sheet.append([])
     file = BytesIO()
     book.save(file)
-    return file, number_of
+    return file, styles
 
 
-def _rows(columns, first, number_of):
-    """This will write rows from number `first` on as a sheet has them. What is no number and no day is a text."""
+class Rows:
+    """Writes rows as a sheet has them. What is no number and no day is a text; `cut` counts those cut short."""
 
-    def cell(at, value):
+    def __init__(self, styles):
+        self.styles = styles
+        self.cut = 0
+
+    def heads(self, columns):
+        cells = [
+            f'<c r="{get_column_letter(place)}1" s="{self.styles[column.is_of_numbers]}" {self._text(column.head)}</c>'
+            for place, column in enumerate(columns, 1)
+        ]
+        return f'<row r="1">{"".join(cells)}</row>'
+
+    def written(self, columns, first):
+        """This will write rows from number `first` on."""
+        letters = [get_column_letter(place) for place in range(1, len(columns) + 1)]
+        cell = self._cell
+        written = [
+            [cell(f"{letter}{number}", value) for number, value in enumerate(column, first)]
+            for letter, column in zip(letters, columns, strict=True)
+        ]
+        lines = enumerate(zip(*written, strict=True), first)
+        return "".join([f'<row r="{number}">{"".join(cells)}</row>' for number, cells in lines])
+
+    def _cell(self, at, value):
         kind = type(value)
         if value is None or value == "":
             return ""
         if kind in NUMBERS:
-            return f'<c r="{at}"><v>{value}</v></c>'
-        if kind in number_of:
-            return f'<c r="{at}" s="{number_of[kind]}"><v>{to_excel(value)}</v></c>'
+            style = f' s="{self.styles[kind]}"' if kind is Decimal else ""
+            return f'<c r="{at}"{style}><v>{value}</v></c>'
+        if kind in SHOWN_AS and value.year >= FIRST_YEAR:
+            return f'<c r="{at}" s="{self.styles[kind]}"><v>{to_excel(value)}</v></c>'
         if kind is bool:
             return f'<c r="{at}" t="b"><v>{value:d}</v></c>'
-        text = str(value)
+        return f'<c r="{at}" {self._text(str(value))}</c>'
+
+    def _text(self, text):
         plain = text.isprintable()
-        text = (text if plain else NO_XML.sub("", text))[:EXCEL_HOLDS]
+        if not plain:
+            text = NO_XML.sub("", text)
+        if len(text) > EXCEL_HOLDS // 2:
+            text = self._as_much_as_fits(text)
         text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
         if not plain:
             text = text.replace("\r", "&#13;")  # or it would be read as the end of a line
-        return f'<c r="{at}" t="inlineStr"><is><t xml:space="preserve">{text}</t></is></c>'
+        if "_x" in text:
+            text = CODE.sub("_x005F_", text)
+        return f't="inlineStr"><is><t xml:space="preserve">{text}</t></is>'
 
-    letters = [get_column_letter(place) for place in range(1, len(columns) + 1)]
-    written = [
-        [cell(f"{letter}{number}", value) for number, value in enumerate(column, first)]
-        for letter, column in zip(letters, columns, strict=True)
-    ]
-    lines = enumerate(zip(*written, strict=True), first)
-    return "".join([f'<row r="{number}">{"".join(cells)}</row>' for number, cells in lines])
+    def _as_much_as_fits(self, text):
+        units = text.encode("utf-16-le")  # in which a cell is measured
+        if len(units) <= EXCEL_HOLDS * 2:
+            return text
+        self.cut += 1
+        return units[: EXCEL_HOLDS * 2].decode("utf-16-le", "ignore")
 
 
 def comma_separated(export):
@@ -291,8 +387,8 @@ def answer(listing, form):
         note(listing, form, export.count())
         pieces = listing.cards(export.found) if form["export"] == "vcf" else comma_separated(export)
         return _streamed(pieces, form["export"], name)
-    file, count = workbook(export, str(listing.heading))
-    note(listing, form, count)
+    file, count, cut = workbook(export, str(listing.heading))
+    note(listing, form, count, cut)
     return FileResponse(file, as_attachment=True, filename=name, content_type=EXCEL)
 
 
@@ -306,13 +402,27 @@ def file_name(listing, end):
     return f"{listing.heading} {timezone.localdate():%Y-%m-%d}.{end}"
 
 
-def note(listing, form, rows):
-    """This will write down who took what out of which list, and how many rows; of those selected also the keys."""
+def note(listing, form, rows, cut=0):
+    """
+    This will write down who took what out of which list, how many rows, and how many texts were cut; of those selected
+    also the keys.
+    """
     kept = {} if form["rows"] == "selected" else {"pk": None}
     query = listing.asked(export=None, fields=None, rows=None, page=None, **kept).urlencode()
     told = {"list": listing.name, "query": query, "format": form["export"], "fields": form["fields"]}
-    told |= {"which": form["rows"], "rows": rows}
+    told |= {"which": form["rows"]} | taken(rows, cut)
     Audit.note("exported", by=listing.user, **told)
+
+
+def taken(rows, cut):
+    """This will give how much went out, as the audit keeps it."""
+    return {"rows": rows} | ({"cut": cut} if cut else {})
+
+
+def sight_of(user):
+    """This will give a digest of what lets somebody see records: their roles, how far these reach, and their place."""
+    facts = [sorted(user.role_keys), str(user.scope), user.department.path if user.department else None]
+    return sha256(json.dumps(facts).encode()).hexdigest()
 
 
 class ExportRunQuerySet(models.QuerySet):
@@ -322,13 +432,18 @@ class ExportRunQuerySet(models.QuerySet):
 
 
 class ExportRun(models.Model):
-    """A large workbook that the worker makes of a list, with the rights that its owner has then."""
+    """
+    A large workbook that the worker makes of a list, with the rights that its owner has then; nobody fetches it who has
+    others by now.
+    """
 
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="exports")
     listing = models.CharField(max_length=100)  # the class of the list, as Python imports it
     query = models.TextField(blank=True)
     name = models.CharField(max_length=200)  # of the file
     rows = models.PositiveIntegerField(null=True)
+    cut = models.PositiveIntegerField(default=0)  # texts that no cell holds
+    sight = models.CharField(max_length=64, blank=True)  # its owner's, when it was made
     key = models.CharField(max_length=100, blank=True)  # where the file lies, once it is made
     job = models.ForeignKey(Job, models.SET_NULL, null=True, related_name="+")
     at = models.DateTimeField(default=timezone.now)
@@ -368,10 +483,15 @@ class ExportRun(models.Model):
         run.save(update_fields=["job"])
         return run
 
+    def is_fit_for(self, user):
+        """This will tell whether what is in the file is still what `user` may see."""
+        return self.sight == sight_of(user)
+
     def make(self, job):
         """This will make the file; `job` tells how far it is, and may be stopped. Raises NotAllowed."""
         if not allows(job.owner, "export"):
             raise NotAllowed()
+        self.sight = sight_of(job.owner)
         listing = import_string(self.listing)(SimpleNamespace(user=job.owner, GET=QueryDict(self.query)))
         form = {"export": "xlsx", "fields": listing.request.GET.get("fields", "list"), "rows": "all"}
         export = Export(listing, fields=form["fields"])
@@ -381,12 +501,12 @@ class ExportRun(models.Model):
             job.progress(count, of=whole)
             job.checkpoint()
 
-        file, self.rows = workbook(export, str(listing.heading), each=each)
+        file, self.rows, self.cut = workbook(export, str(listing.heading), each=each)
         with file:
             self.key = storages["files"].save(f"export-{self.pk}", File(file))
         with transaction.atomic():
-            self.save(update_fields=["rows", "key"])
-            note(listing, form, self.rows)
+            self.save(update_fields=["rows", "cut", "sight", "key"])
+            note(listing, form, self.rows, self.cut)
 
     @classmethod
     def tidy(cls, before):

@@ -1,6 +1,6 @@
 """The pages of an import: upload, match columns, check, import, undo; and the file of the rows that were refused."""
 
-from tempfile import TemporaryFile
+from types import SimpleNamespace
 
 from django import forms
 from django.contrib import messages
@@ -13,10 +13,8 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import HttpResponseClientRedirect
-from openpyxl import Workbook
-from openpyxl.cell import WriteOnlyCell
 
-from crm.exports import EXCEL, EXCEL_HOLDS, NO_XML
+from crm.exports import EXCEL, in_columns, workbook
 from crm.fields import ChoiceHint
 from crm.forms import Form, posted
 from crm.importing import ImportRun, SavedMatching
@@ -227,25 +225,18 @@ def stop(request, pk):
 @require_safe
 def refused(request, pk):
     """
-    This will give the refused rows as a workbook: the columns of the file, and why. Every cell is a text, so that none
-    becomes a formula, and none changes on the way back.
+    This will give the refused rows as a workbook: where each stands in the file, its cells, and why. Every cell is a
+    text, so that none becomes a formula, and none changes on the way back.
     """
     run = find(request, pk)
-    book = Workbook(write_only=True)
-    sheet = book.create_sheet(gettext("Refused rows"))
-
-    def cell(text):
-        made = WriteOnlyCell(sheet, NO_XML.sub("", text)[:EXCEL_HOLDS])
-        made.data_type = "s"
-        return made
-
-    width = len(run.columns)
-    sheet.append([*(cell(name) for name in run.names), cell(gettext("Reason"))])
-    for row, reason in run.refused_rows():
-        sheet.append([*(cell(text) for text in (row + [""] * width)[:width]), cell(reason)])
-    file = TemporaryFile()  # noqa: SIM115  the answer closes it
-    book.save(file)
-    file.seek(0)
+    title, width = gettext("Refused rows"), len(run.columns)
+    numbers = run.cells.order_by("row").values_list("row", flat=True).distinct()
+    rows = (
+        (str(number), *(row + [""] * width)[:width], reason)
+        for number, (row, reason) in zip(numbers, run.refused_rows(), strict=True)
+    )
+    heads = [gettext("Row"), *run.names, gettext("Reason")]
+    file, _count, _cut = workbook(SimpleNamespace(heads=lambda: heads, chunks=lambda: in_columns(rows)), title)
     name = gettext("Refused rows of %(file)s") % {"file": run.file_name.rpartition(".")[0] or run.file_name}
     return FileResponse(file, as_attachment=True, filename=f"{name}.xlsx", content_type=EXCEL)
 

@@ -327,11 +327,33 @@ def test_refused_rows_come_back_as_they_were_with_the_reason_and_without_formula
 
     sheet = openpyxl.load_workbook(io.BytesIO(b"".join(answer.streaming_content))).active
     rows = [[cell.value for cell in row] for row in sheet]
-    assert rows[0] == ["name", "phone", "note", "Reason"]
-    assert [row[:3] for row in rows[1:]] == [["A", "abc", "=1+1"], ["C", "def", "+86 311"]]
-    assert rows[1][3].startswith("phone: ")
+    assert rows[0] == ["Row", "name", "phone", "note", "Reason"]
+    assert [row[:4] for row in rows[1:]] == [["2", "A", "abc", "=1+1"], ["4", "C", "def", "+86 311"]]
+    assert rows[1][4].startswith("phone: ")
     assert {cell.data_type for row in sheet for cell in row} == {"s"}
     assert answer["Content-Disposition"].startswith("attachment")
+
+
+def test_the_file_of_refused_rows_comes_in_again_as_the_file_did_and_once_put_right_all_of_it(client):
+    texts = ["=1+1", "_x0041_", "a\rb", "-5", "#N/A", "王俊", "]]>"]
+    rows = "".join(f'{text},abc,"{text}"\n' for text in texts if text != "a\rb") + 'last,abc,"a\rb"\n'
+    run = checked(client, "customers", f"name,phone,note\n{rows}")
+
+    content = b"".join(client.get(f"/imports/{run.pk}/refused.xlsx").streaming_content)
+    again = checked(client, "customers", content, "refused.xlsx")
+
+    assert again.names == ["Row", "name", "phone", "note", "Reason"]
+    assert [row[2:5] for row in again.read_rows()] == [row[1:4] for row in run.read_rows()]
+    assert refusals(again) == refusals(run)
+    assert counts(again) == counts(run) == (0, 0, 0, 0, len(texts))
+
+    book = openpyxl.load_workbook(io.BytesIO(content))
+    assert (book.active.freeze_panes, book.active.auto_filter.ref) == ("A2", "A1:E8")
+    for row in book.active.iter_rows(min_row=2):
+        row[2].value = "5"
+    right = io.BytesIO()
+    book.save(right)
+    assert counts(checked(client, "customers", right.getvalue(), "right.xlsx")) == (len(texts), 0, 0, 0, 0)
 
 
 def test_its_owner_is_told_once_and_the_audit_says_who_imported_what(client, rep):

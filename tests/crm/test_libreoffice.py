@@ -163,7 +163,7 @@ def test_a_number_is_a_number_and_the_same_text_a_text(tmp_path, end):
     if end == "csv":
         path.write_text("".join(comma_separated(table)))
     else:
-        file, count = workbook(table, "Numbers")
+        file, count, _cut = workbook(table, "Numbers")
         with file:
             path.write_bytes(file.read())
         assert count == 2
