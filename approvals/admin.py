@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from approvals.routes import Route, RouteVersion, Step, kinds
 from crm import conditions
 from crm.admin import NamedAdmin
+from crm.admin_lists import Narrowed
 from crm.fields import AmountField
 from crm.models import Level
 from crm.verbs import Refused
@@ -149,7 +150,7 @@ class StepInline(admin.TabularInline):
 
 
 @admin.register(RouteVersion)
-class RouteVersionAdmin(admin.ModelAdmin):
+class RouteVersionAdmin(Narrowed, admin.ModelAdmin):
     """One version of a route: a draft is written and published here, a published one is read here."""
 
     form = VersionForm

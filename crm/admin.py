@@ -17,9 +17,11 @@ from django.utils.translation import gettext_lazy as _
 
 from crm import holding
 from crm.admin_files import Files
+from crm.admin_lists import Narrowed
 from crm.exports import Out
 from crm.models import Audit, Department, Role, User
 from crm.names import Picklist, localized_names, validate_names
+from crm.picklist_pages import form_of
 from crm.picklists import word_of
 
 admin.site.unregister(Group)  # a department's group is made with it, and nothing else is a group
@@ -65,7 +67,7 @@ class NamesField(forms.MultiValueField):
         }
 
 
-class NamedAdmin(admin.ModelAdmin):
+class NamedAdmin(Narrowed, admin.ModelAdmin):
     """Anything with names per language. The key is chosen once."""
 
     search_fields = ["key", "names"]
@@ -119,6 +121,12 @@ class PicklistAdmin(Files, NamedAdmin):
 
     def fixed(self):
         return {"list": word_of(self.model)}
+
+    def asked(self, resource):
+        """This will list what this list has, of all that others have, as its own form calls it."""
+        own = form_of(self.model)(instance=self.model(), user=resource.user).fields
+        offered = {*own, "order", "active"}
+        return [str(own.get(name, column).label) for name, column in resource.fields.items() if name in offered]
 
     def outs(self):
         """This will give list, key, a name per language, what the list has beside, order, colour, active."""
@@ -212,7 +220,7 @@ def roles_of(listing, pks):
 
 
 @admin.register(User)
-class UserAdmin(Files, DjangoUserAdmin):
+class UserAdmin(Narrowed, Files, DjangoUserAdmin):
     """People. Whoever holds the role of administrator may enter these pages; nothing else opens them."""
 
     importing = "users"
@@ -258,7 +266,7 @@ class UserAdmin(Files, DjangoUserAdmin):
             Out(_("Phone"), "phone"),
             Out(_("Job title"), "title"),
             Out(_("Department"), "department"),
-            Out(_("Role"), None, batch=roles_of),
+            Out(_("Roles"), None, batch=roles_of),
             Out(_head(User._meta.get_field("is_active")), "is_active"),
             Out(_("Last sign-in"), "last_login"),
         ]
@@ -295,7 +303,7 @@ class UserAdmin(Files, DjangoUserAdmin):
 
 
 @admin.register(Audit)
-class AuditAdmin(admin.ModelAdmin):
+class AuditAdmin(Narrowed, admin.ModelAdmin):
     """The audit is read here, and written nowhere but by what happens."""
 
     list_display = ["at", "kind", "by", "address", "data"]

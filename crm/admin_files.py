@@ -12,7 +12,6 @@ written by crm.exports. So a file means the same here as on the page Import, and
 """
 
 import json
-import re
 from itertools import islice
 from types import SimpleNamespace
 
@@ -43,6 +42,7 @@ from import_export.resources import ModelResource
 from import_export.results import InvalidRow, Result, RowResult
 from import_export.signals import post_export
 
+from crm.admin_lists import KEY, Narrowed
 from crm.exports import EXCEL, STREAMED, Export, comma_separated, taken, workbook
 from crm.importing import ImportRun
 from crm.journal import Batch
@@ -54,8 +54,6 @@ from crm.verbs import Refused, locked, whole
 AT_ONCE = 5_000  # rows that come in while their reader waits; the worker takes more
 CHUNK = 1_000  # rows judged, and entered, at a time
 SHOWN = 200  # rows of a preview
-
-KEY = re.compile(r"\d{1,18}", re.ASCII)  # which every database can hold
 
 
 # ── What comes in ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -129,7 +127,10 @@ def judge(run, resource, *, writing=False):
     This will judge every row of a file whose columns are matched, and with `writing` enter the new ones. Gives a Told.
     Raises Refused where the file is gone. All else that is asked of an Importing is asked here.
     """
-    resource.match(run.matching, run.known)
+    try:
+        resource.match(run.matching, run.known)
+    except ValidationError as error:  # a value for all rows that is none
+        raise Refused(" ".join(error.messages), field="file") from error
     told, seen = Told(run, resource), set()
     fates = {NEW: RowResult.IMPORT_TYPE_NEW, REFUSED: RowResult.IMPORT_TYPE_INVALID}
     lines = run.read_rows()
@@ -257,6 +258,11 @@ class Files(ExportActionMixin, ImportExportMixin):
         """This will give the values that every row has which comes in here, {field: text}."""
         return {}
 
+    def asked(self, resource):
+        """This will list what is said of the columns that come in here: their labels."""
+        fixed = self.fixed()
+        return [str(column.label) for name, column in resource.fields.items() if name not in fixed]
+
     def outs(self):
         """This will give the columns that go out, as crm.exports.Out."""
         return [*self.listing.exported, *self.listing.exported_besides]
@@ -311,14 +317,13 @@ class Files(ExportActionMixin, ImportExportMixin):
         return told
 
     def _import_page(self, request, form, told=None, confirm_form=None):
-        resource, fixed = kinds()[self.importing](request.user), self.fixed()
-        asked = [str(column.label) for name, column in resource.fields.items() if name not in fixed]
+        resource = kinds()[self.importing](request.user)
         context = self.admin_site.each_context(request) | {
             "title": gettext("Import"),
             "form": form,
             "opts": self.opts,
             "media": self.media + form.media,
-            "fields_list": [(str(resource.label), asked)],
+            "fields_list": [(str(resource.label), self.asked(resource))],
             "hint": resource.hint,
             "import_error_display": self.import_error_display,
         }
@@ -420,7 +425,7 @@ class Files(ExportActionMixin, ImportExportMixin):
         return response
 
 
-class Records(Files):
+class Records(Narrowed, Files):
     """Records that have pages of their own: here they are only found, brought in and given out."""
 
     show_full_result_count = False

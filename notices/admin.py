@@ -5,11 +5,12 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
+from crm.admin_lists import Narrowed
 from notices.models import Delivery
 
 
 @admin.register(Delivery)
-class DeliveryAdmin(admin.ModelAdmin):
+class DeliveryAdmin(Narrowed, admin.ModelAdmin):
     """The outbox is read here. What failed can be sent again; nothing can be written or deleted."""
 
     list_display = ["queued_at", "to", "title", "state", "attempts", "due_at", "error"]

@@ -40,6 +40,7 @@ class RevenueCategoryAdmin(PicklistAdmin):
 
 @admin.register(Product)
 class ProductAdmin(PicklistAdmin):
+    importing = "products"
     list_display = ["name", "key", "category", "price", "order", "active"]
     list_editable = ["price", "order", "active"]
     list_filter = ["category", "active"]
@@ -49,6 +50,9 @@ class ProductAdmin(PicklistAdmin):
         if field.name == "unit":
             return NamesField(label=field.verbose_name, help_text=field.help_text)
         return super().formfield_for_dbfield(field, request, **kwargs)
+
+    def fixed(self):
+        return {}  # that kind of import knows no other list
 
 
 @admin.register(Opportunity)
