@@ -5,6 +5,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from crm import shown
 from crm.money import LARGEST
@@ -17,7 +18,12 @@ class RevenueCategory(Picklist):
     LEVELS = 3
 
     parent = models.ForeignKey(
-        "self", models.PROTECT, null=True, blank=True, related_name="children", verbose_name=_("part of")
+        "self",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="children",
+        verbose_name=pgettext_lazy("revenue category", "part of"),
     )
     level = models.PositiveSmallIntegerField(_("level"), default=1, editable=False)
 
