@@ -278,6 +278,7 @@ def test_one_refused_row_keeps_all_out_and_is_shown_with_its_reason(
         (3, ["Fuhua", "piracy"], {"Industry": ["“piracy” is not in the list."]}),
         (4, ["", "energy"], {"Customer name": ["Fill this in."]}),
     ]
+    assert "<h2>Some rows were refused.</h2>" in text(shown)
     assert "Nothing comes in as long as a row is refused." in text(shown)
     assert list((tmp_path / "imports").iterdir()) == []
 
