@@ -4,10 +4,14 @@ import codecs
 import quopri
 import re
 
+from crm.encodings import ENCODINGS
 from crm.unreadable import Problem
 
 HEADS = ["Name", "Customer", "Job title", "Mobile", "Phone", "E-mail", "Description"]
+READ = {"BEGIN", "END", "FN", "N", "ORG", "TITLE", "TEL", "EMAIL", "NOTE"}  # pictures, sounds and keys are passed over
 LONGEST_HEAD = 500  # characters of a line before its value
+LONGEST = 1 << 20  # characters of a value
+MOST_LINES = 3_000_000
 BEGIN = re.compile(rb"\s*BEGIN:\s*VCARD", re.IGNORECASE)
 WIDE_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
@@ -20,12 +24,10 @@ def are_cards(head):
 
 
 def people(file):
-    """This will yield the headings, then the people of an open text. Raises Problem "broken" if a card has no end."""
-    from vobject import base  # which no other file needs; what it makes of whole cards loses much that people write
-
+    """This will yield the headings, then the people of a text. Raises Problem "large"; "broken" for half a card."""
     yield HEADS
     begun = []  # cards, and in them other parts, of which nothing is read
-    for text, _number in base.getLogicalLines(file, allowQP=True):
+    for text in lines_of(file):
         head, colon, value = text.partition(":")
         if not colon or len(head) > LONGEST_HEAD:
             continue  # no line of a card; others pass it over too
@@ -35,11 +37,41 @@ def people(file):
             begun.append({} if value.strip().upper() == "VCARD" else None)
         elif name == "END" and begun:
             if (held := begun.pop()) is not None:
-                yield [bare_of_nuls(cell) for cell in person_of(held)]
+                yield [storable(cell) for cell in person_of(held)]
         elif begun and begun[-1] is not None:
             begun[-1].setdefault(name, []).append((unquoted(value, kinds), kinds))
     if begun:
         raise Problem("broken")
+
+
+def lines_of(file):
+    """
+    This will yield the lines that are READ, each whole again that was folded before a blank (RFC 6350, 3.2), or after a
+    “=” as older programs do in quoted-printable. Raises Problem "large".
+    """
+    parts, length = [], 0
+    wanted = quoted = soft = cut = False
+    for _number in range(MOST_LINES):
+        piece = file.readline(LONGEST)
+        line = piece.strip("\ufeff\r\n")
+        begins = not (soft or cut or piece.startswith((" ", "\t")))
+        if begins or not piece:
+            if parts:
+                yield "".join(parts)
+            if not piece:
+                return
+            parts, length = [], 0
+            head = line.partition(":")[0].upper()
+            wanted = head.partition(";")[0].rpartition(".")[2].strip() in READ
+            quoted = "QUOTED-PRINTABLE" in head
+        if wanted:
+            parts.append(f"\n{line}" if soft else line if begins or cut else line[1:])
+            length += len(line)
+            if length > LONGEST:
+                break
+        cut = not piece.endswith(("\r", "\n"))
+        soft = quoted and not cut and line.endswith("=")
+    raise Problem("large")
 
 
 def unquoted(value, kinds):
@@ -47,11 +79,11 @@ def unquoted(value, kinds):
     if not any(kind.endswith("QUOTED-PRINTABLE") for kind in kinds):
         return value
     raw = quopri.decodestring(value.encode(errors="ignore"))
-    said = [kind.partition("=")[2] for kind in kinds if kind.startswith("CHARSET=")]
-    for encoding in ("utf-8", *said, "gb18030"):
+    said = [kind.partition("=")[2].lower() for kind in kinds if kind.startswith("CHARSET=")]
+    for encoding in ("utf-8", *(ENCODINGS[name] for name in said if name in ENCODINGS), "gb18030"):
         try:
             return raw.decode(encoding)
-        except (UnicodeError, LookupError):
+        except UnicodeError:
             continue
     return raw.decode(errors="replace")
 
@@ -60,7 +92,8 @@ def person_of(held):
     """This will give a vCard, {name: [(value, its parameters), …]}, as a row under HEADS."""
 
     def unescaped(text):
-        return re.sub(r"\\(.)", lambda sign: "\n" if sign[1] in "nN" else sign[1], text).strip()
+        whole = (part.replace(r"\n", "\n").replace(r"\N", "\n").replace("\\", "") for part in text.split(r"\\"))
+        return "\\".join(whole).strip()
 
     def parts(name):
         return [unescaped(text) for text in re.split(r"(?<!\\);", held[name][0][0])] if name in held else []
@@ -82,6 +115,6 @@ def person_of(held):
     return [name, company, whole("TITLE"), mobile, phone, whole("EMAIL"), whole("NOTE")]
 
 
-def bare_of_nuls(cell):
-    """This will take away what no database holds."""
-    return cell.replace("\0", "").encode(errors="ignore").decode()
+def storable(cell):
+    """This will take away what no database holds, and a mark at the beginning."""
+    return cell.replace("\0", "").encode(errors="ignore").decode().lstrip("\ufeff")
