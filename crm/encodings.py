@@ -6,6 +6,7 @@ Chinese as it is written. Whatever else is a guess: what makes most letters freq
 """
 
 import codecs
+import os
 import re
 from collections import Counter
 
@@ -56,7 +57,7 @@ def encoding_of(path, head, wanted=""):
     """
     mark = next((encoding for mark, encoding in MARKS.items() if head.startswith(mark)), "")
     if wanted:
-        if wanted not in {*ENCODINGS, mark} or broken(path, wanted) > TOLERATED:
+        if wanted not in {*ENCODINGS, mark} or broken(path, wanted, TOLERATED):
             raise Problem("encoding")
         return wanted, True
     if mark:
@@ -96,9 +97,10 @@ def decoded(head, encoding):
     return codecs.getincrementaldecoder(ENCODINGS.get(encoding, encoding))("replace").decode(head)
 
 
-def broken(path, encoding):
-    """This will give how many of the letters beyond ASCII, from 0 to 1, are no letters in an encoding."""
+def broken(path, encoding, tolerated=0):
+    """This will tell whether of the letters beyond ASCII more than a share, from 0 to 1, are none in an encoding."""
     lost = beyond = 0
+    most = tolerated * os.path.getsize(path)  # noqa: PTH202  as above; there are no more letters than bytes
 
     def lose(error):
         nonlocal lost
@@ -107,10 +109,9 @@ def broken(path, encoding):
 
     codecs.register_error("counted", lose)
     with opened(path, encoding, errors="counted") as file:
-        while piece := file.read(PIECE):
-            if not piece.isascii():
-                beyond += sum(map(len, BEYOND_ASCII.findall(piece)))
-    return lost / beyond if lost else 0
+        while lost <= most and (piece := file.read(PIECE)):
+            beyond += len(piece) - len(piece.encode("ascii", "ignore"))
+    return lost > most or lost > tolerated * beyond
 
 
 def frequent(head, encoding):

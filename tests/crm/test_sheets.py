@@ -373,6 +373,24 @@ def test_a_sign_for_a_lost_letter_is_a_letter(read):
     assert read("a\n37\ufffd36\n").found["sure"]
 
 
+@pytest.mark.long
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: ("姓名,客户\n" + ("王俊" * 30 + "," + "清河" * 30 + "\n") * 199_000).encode("gb18030"),
+        lambda: ("a,b\n" + ("é" * 120 + "," + "ü" * 120 + "\n") * 199_000).encode("windows-1252"),
+        lambda: ",".join(map(str, range(200))) + "\n" + ("1," * 199 + "1\n") * 120_000,
+        lambda: "a,b\n" + "".join(f"{number},{number % 28}/1/2026\n" for number in range(190_000)),
+    ],
+    ids=["Chinese", "West European", "200 columns", "days"],
+)
+def test_a_text_as_large_as_may_be_is_read_in_time(read, make):
+    reading = read(make())
+
+    assert reading.found["rows"] > 100_000
+    assert reading.seconds < 15
+
+
 # Texts
 
 
