@@ -33,6 +33,7 @@ LOOKED_AT = 1 << 16  # bytes, or characters, that the guesses are made from
 LONGEST = 1 << 20  # characters of a line, and of a cell
 LAST_ROW = 2_000_000  # of which most are blank; no spreadsheet program has so many
 FIRST_ROWS = 20  # among which the header stands
+LEAST_NAMES = 3  # of a table before which another sheet is passed over
 SHOWN_ROWS, SHOWN_CELLS, SHOWN_LETTERS = 12, 20, 60  # of the sample
 FORMULA = (
     "=",
@@ -169,7 +170,9 @@ class Table:
             if not head.strip():
                 raise Problem("empty")
             if head.startswith((workbooks.ZIP, workbooks.OLE)):
-                book = workbooks.Workbook(file, head, wanted=self.choice.get("sheet"), most_columns=self.most_columns)
+                book = workbooks.Workbook(
+                    file, head, wanted=self.choice.get("sheet") or "", most_columns=self.most_columns, is_table=is_table
+                )
                 self.sheet, self.sheets = book.name, book.sheets
                 yield from book.rows()
                 return
@@ -258,6 +261,14 @@ class Column:
             "values": self.values,
             "days": days,
         }
+
+
+def is_table(rows):
+    """This will tell whether there are at least three headings, and something below them."""
+    numbered = enumerate((row for row in rows if "".join(row).strip()), 1)
+    first = list(islice(numbered, FIRST_ROWS))
+    at = header_of(first) if first else 0
+    return 0 < at < len(first) and len([name for name in first[at - 1][1] if name.strip()]) >= LEAST_NAMES
 
 
 def header_of(first):

@@ -17,16 +17,24 @@ LOCKED = re.compile(
     "EncryptedPackage".encode("utf-16-le") + rb"|\x09\x08\x10\0\0\x06\x05\0.{12}(\x86\0\0\0)?/\0", re.DOTALL
 )
 SECOND = timedelta(seconds=1)
+MOST_SHEETS = 500
+LONGEST_NAME = 100
+WIDE = 3  # columns of a sheet that is no note beside the table
+UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # in no name of a sheet
 
 
 class Workbook:
     """
     A workbook with one sheet chosen: the one that is wanted by name, which may be hidden; else the first that can be
-    seen and has more than one row; else the first that can be seen.
+    seen and has more than one row, or where that is narrow the first that is a table, as `is_table` tells of its rows;
+    else the first that can be seen.
     """
 
-    def __init__(self, file, head, *, wanted, most_columns):
-        """This will open it. Raises Problem "password", "sheet" where none has that name, "empty" where none is."""
+    def __init__(self, file, head, *, wanted, most_columns, is_table):
+        """
+        This will open it. Raises Problem "password", "large", "sheet" where none has that name, "empty" where none is,
+        and "broken".
+        """
         from crm.archives import Archive  # which takes longer to begin than all the rest, and few files need
 
         self.most_columns = most_columns
@@ -35,28 +43,39 @@ class Workbook:
             refuse_locked(file.read())
             file.seek(0)
         self.book = calamine.CalamineWorkbook.from_filelike(file)
-        tables = {
-            sheet.name: (index, sheet.visible != calamine.SheetVisibleEnum.Visible)
-            for index, sheet in enumerate(self.book.sheets_metadata)
-            if sheet.typ == calamine.SheetTypeEnum.WorkSheet
-        }
+        if len(self.book.sheets_metadata) > MOST_SHEETS:
+            raise Problem("large")
+        if self.archive and not self.archive.is_sound:
+            raise Problem("broken")
+        tables = {}
+        for index, sheet in enumerate(self.book.sheets_metadata):
+            if sheet.typ == calamine.SheetTypeEnum.WorkSheet:
+                hidden = sheet.visible != calamine.SheetVisibleEnum.Visible
+                tables.setdefault(cleaned(sheet.name), (index, hidden))
         self.sheets = [{"name": name, "hidden": hidden} for name, (_index, hidden) in tables.items()]
+        wanted = cleaned(wanted)
         if wanted and wanted not in tables:
             raise Problem("sheet")
-        first = None
-        for name in [wanted] if wanted else [name for name, (_index, hidden) in tables.items() if not hidden]:
-            self.index = tables[name][0]
-            if self.archive:
-                self.archive.check(self.index)
-            self.sheet = self.book.get_sheet_by_name(name)
-            first = first or (self.index, self.sheet)
-            if self.sheet.height > 1:
-                break
+        if wanted:
+            self.index = tables[wanted][0]
+            self.sheet = self.book.get_sheet_by_index(self.index)
         else:
-            if not first:
-                raise Problem("empty")
-            self.index, self.sheet = first
-        self.name = self.sheet.name
+            self.index, self.sheet = self._choose([index for index, hidden in tables.values() if not hidden], is_table)
+        self.name = cleaned(self.sheet.name)
+
+    def _choose(self, indexes, is_table):
+        """This will give (place, sheet) of the one, of some, that is to be read. Raises Problem "empty" for none."""
+        first = first_with_rows = None
+        for index in indexes:
+            sheet = self.book.get_sheet_by_index(index)
+            first = first or (index, sheet)
+            if sheet.height > 1:
+                if (sheet.width >= WIDE and not first_with_rows) or is_table(map(texts, sheet.iter_rows())):
+                    return index, sheet
+                first_with_rows = first_with_rows or (index, sheet)
+        if not first:
+            raise Problem("empty")
+        return first_with_rows or first
 
     def rows(self):
         """This will yield the cells of every row from A1 on, though nothing be there. Raises Problem "columns"."""
@@ -66,13 +85,18 @@ class Workbook:
         odd = self.archive.odd_cells(self.index) if self.archive else iter(())
         odd_row, odd_column, shown = next(odd, (None, 0, ""))
         for number, row in enumerate(self.sheet.iter_rows()):
-            cells = [""] * left + [text(cell) for cell in row]
+            cells = [""] * left + texts(row)
             while odd_row is not None and odd_row <= number:
                 if odd_row == number:
                     cells += [""] * (odd_column + 1 - len(cells))
                     cells[odd_column] = shown
                 odd_row, odd_column, shown = next(odd, (None, 0, ""))
             yield cells
+
+
+def cleaned(name):
+    """This will give the name of a sheet as it is told and chosen."""
+    return UNSEEN.sub("", name)[:LONGEST_NAME]
 
 
 def refuse_locked(content):
@@ -83,11 +107,15 @@ def refuse_locked(content):
         raise Problem("no-table")
 
 
+def texts(row):
+    return [text(cell) for cell in row]
+
+
 def text(cell):
     """This will write a cell as people read it: digits without an exponent, days without a time, durations in hours."""
     kind = type(cell)
     if kind is str:
-        return cell.replace("\0", "")
+        return cell.replace("\0", "").lstrip("\ufeff")
     if kind is float:  # a spreadsheet program keeps fifteen digits of a number
         return str(int(cell)) if cell.is_integer() and abs(cell) < 1e15 else f"{Decimal(f'{cell:.15g}'):f}"
     if kind is bool:

@@ -490,6 +490,73 @@ def test_a_cell_with_an_error_is_its_name(read):
     assert read(content).rows == [[2, "#DIV/0!", "1"], [4, "2", "#N/A"]]
 
 
+PERCENT = [
+    f'<styleSheet xmlns="{SHEET_MAIN_NS}"><cellXfs>',
+    '<xf numFmtId="0"/><xf numFmtId="9"/>',
+    "</cellXfs></styleSheet>",
+]
+
+
+def test_cells_and_rows_without_a_place_are_counted(read):
+    content = xlsx(
+        "<row>", inline("A1", "n").replace(' r="A1"', ""), inline("B1", "m"), "</row><row/>",
+        '<row><c/><c s="1"><v>0.5</v></c></row><row r="6"><c r="B6" t="e"><v>#N/A</v></c><c s="1"><v>0.1</v></c></row>',
+        '<row><c t="e"><v>#REF!</v></c></row>',
+        **{"xl/styles.xml": PERCENT},
+    )  # fmt: skip
+
+    assert read(content).rows == [[3, "", "50%", ""], [6, "", "#N/A", "10%"], [7, "#REF!", "", ""]]
+
+
+def test_a_sheet_that_is_commented_out_does_not_stand_for_the_one_that_is_there(read):
+    other = [f'<worksheet xmlns="{SHEET_MAIN_NS}"><sheetData><row r="2"><c r="A2" t="e"><v>no</v></c></row>']
+    book = BOOK.replace("<sheets>", '<sheets><!-- <sheet name="Old > new" sheetId="9" r:id="rId2"/> -->')
+    links = (LINKS % {"type": "worksheet", "target": "Worksheets/Sheet1.xml"}).replace(
+        "</R", f'<Relationship Id="rId2" Type="{REL_NS}/worksheet" Target="worksheets/sheet2.xml"/></R'
+    )
+    rows = ['<row r="1">', inline("A1", "n"), '</row><row r="2"><c r="A2" s="1"><v>0.5</v></c></row>']
+
+    parts = {"xl/_rels/workbook.xml.rels": [links], "xl/worksheets/sheet2.xml": other, "xl/styles.xml": PERCENT}
+
+    assert read(xlsx(*rows, book=book, **parts)).cells == [["50%"]]
+
+
+def test_very_many_styles_and_words_that_look_like_an_error_are_read_soon(read):
+    styles = [PERCENT[0], '<xf numFmtId="9"/>' * 65_000, PERCENT[-1]]
+    noise = "<row><c x='" + ' t="e"' * 60_000 + "' t='n'><v>1</v></c></row>"
+
+    many = read(
+        xlsx(
+            "<row>",
+            inline("A1", "n"),
+            "</row>",
+            *repeat('<row><c s="64999"><v>0.5</v></c></row>', 50_000),
+            **{"xl/styles.xml": styles},
+        )
+    )
+    assert (many.cells[-1], many.seconds < 10) == (["50%"], True)
+    loud = read(xlsx("<row>", inline("A1", "n"), "</row>", *repeat(noise, 21)))
+    assert (loud.cells, loud.seconds < 10) == ([["1"]] * 21, True)
+
+
+@pytest.mark.parametrize("target", ["Worksheets/Sheet1.xml", "/other/far/sheet.xml"])
+def test_a_bomb_of_a_sheet_is_found_wherever_it_lies(read, target):
+    bomb = [f'<worksheet xmlns="{SHEET_MAIN_NS}"><sheetData>', *repeat(b"<row/>" * 100_000, 200)]
+    links = {"xl/_rels/workbook.xml.rels": [LINKS % {"type": "worksheet", "target": target}]}
+    place = "other/far/sheet.xml" if target.startswith("/") else "xl/worksheets/sheet1.xml"
+
+    assert read(xlsx(**links, **{place: bomb})).problem == "large"
+
+
+def test_a_sheet_is_in_one_part_and_a_part_in_one_sheet(read):
+    twice = BOOK.replace("</sheets>", '<sheet name="Again" sheetId="2" r:id="rId1"/></sheets>')
+
+    assert (
+        read(xlsx("<row>", inline("A1", "n"), "</row><row>", inline("A2", "x"), "</row>", book=twice)).problem
+        == "broken"
+    )
+
+
 def test_a_formula_is_the_value_that_was_kept_of_it_or_nothing(read):
     content = xlsx(
         '<row r="1">', inline("A1", "n"), inline("B1", "m"), "</row>",
