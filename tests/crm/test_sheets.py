@@ -52,7 +52,7 @@ class Reading:
             check=True,
         )
         self.seconds = time.monotonic() - began
-        *answer, told = ended.stdout.splitlines()
+        *answer, told = ended.stdout.strip().split("\n")  # and not where a text has a line of its own
         status, self.memory = map(int, told.split())
         if answer:
             self.found = json.loads(answer[0])
@@ -216,6 +216,47 @@ def test_a_sheet_may_be_chosen_though_it_be_hidden(read):
     assert (reading.found["sheet"], reading.names, reading.rows) == ("Secret", ["x"], [[2, "y"]])
 
 
+def test_a_narrow_sheet_of_notes_is_passed_over_for_a_table_and_read_where_there_is_none(read):
+    notes, table = [["About", "this file"], ["by", "us"]], [["name", "level", "since"], ["A", "a", 2024]]
+
+    assert read(workbook(Notes=notes, People=table)).found["sheet"] == "People"
+    assert read(workbook(Notes=notes, People=table, hidden=["People"])).found["sheet"] == "Notes"
+    assert read(workbook(Notes=notes, More=notes)).found["sheet"] == "Notes"
+    assert read(workbook(Notes=notes, Headings=table[:1])).found["sheet"] == "Notes"
+    assert read(workbook(Wide=[["a"], ["b", "c", "d"], ["e"]], People=table)).found["sheet"] == "Wide"
+
+
+def test_in_a_sheet_that_is_chosen_the_header_is_found_anew(read):
+    content = workbook(People=[["name"], ["A"]], Sums=[["Our sums"], [], ["name", "level", "sum"], ["A", "a", 3]])
+
+    reading = read(content, sheet="Sums")
+
+    assert (reading.found["header_row"], reading.names, reading.rows) == (
+        3,
+        ["name", "level", "sum"],
+        [[4, "A", "a", "3"]],
+    )
+
+
+def test_a_workbook_has_up_to_500_sheets(read):
+    few, many = [{f"S{number}": [["x"], ["y"]] for number in range(most)} for most in (500, 501)]
+
+    assert len(read(workbook(**few)).found["sheets"]) == 500
+    assert read(workbook(**many)).problem == "large"
+
+
+def test_a_name_of_a_sheet_is_told_without_controls_and_not_whole_and_may_be_chosen_so(read):
+    content = xlsx(
+        "<row>", inline("A1", "n"), "</row><row>", inline("A2", "x"), "</row>",
+        book=BOOK.replace('name="Sheet"', f'name="&#127;{"长" * 100_000}"'),
+    )  # fmt: skip
+
+    name = read(content).found["sheet"]
+
+    assert name == "长" * 100
+    assert read(content, sheet=name).found["sheets"] == [{"name": name, "hidden": False}]
+
+
 def test_a_sheet_that_is_not_there_cannot_be_chosen_nor_one_that_is_a_chart(read):
     book = openpyxl.Workbook()
     book.active.append(["x"])
@@ -284,6 +325,8 @@ def test_the_sample_shows_the_first_rows_as_they_are_those_above_the_header_too(
 
 def test_a_delimiter_may_be_chosen_or_said_in_the_file(read):
     assert read("a,b;c\n1,2;3\n4,5;6\n", delimiter=";").cells == [["1,2", "3"], ["4,5", "6"]]
+    assert read('sep="\nname"note\nA"B\n').found["delimiter"] == ","
+    assert read("sep=\rname,note\rA,B\r").found["delimiter"] == ","
     said = read("sep=;\r\na,b,c;d\r\n1,2,3;4\r\n")
     assert (said.found["delimiter"], said.names, said.rows) == (";", ["a,b,c", "d"], [[2, "1,2,3", "4"]])
 
@@ -350,6 +393,12 @@ def test_an_encoding_that_the_file_cannot_be_in_is_refused_and_one_that_is_not_k
 def test_a_mark_at_the_beginning_is_no_letter_of_the_first_heading(read):
     for encoding in ("utf-8", "utf-8-sig"):
         assert read(CHINESE.encode("utf-8-sig"), encoding=encoding).names == ["客户名称", "地址", "备注"]
+
+
+def test_a_mark_amid_a_file_is_no_letter_of_any_cell(read):
+    assert read('\ufeffa,\ufeffb\n\ufeff"1,5",\ufeff2\n').found["columns"][1]["name"] == "b"
+    assert read('a,b\n\ufeff"1,5",\ufeff\'=2\n').cells == [["1,5", "=2"]]
+    assert read(workbook(["a", "b"], ["\ufeff1", 2])).cells == [["1", "2"]]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "gb18030"])
@@ -638,6 +687,44 @@ def test_up_to_300_different_values_of_a_column_are_kept(read):
 
     assert few.found["columns"][0]["values"] == {str(number): 1 for number in range(300)}
     assert many.found["columns"][0]["values"] is None
+
+
+def test_what_is_told_of_a_file_is_never_more_than_a_megabyte_and_the_smallest_columns_tell_all(read):
+    face = "\U0001f600"
+    rows = [["1", *(f"{face * 60}{number}-{column}{face * 30}" for column in range(199))] for number in range(290)]
+    head = ["few", *(f"{column}{face * 300}" for column in range(199))]
+
+    found = read("\n".join(",".join(row) for row in [head, *rows])).found
+
+    assert len(json.dumps(found, ensure_ascii=False).encode()) < 1_000_000
+    assert found["columns"][0]["values"] == {"1": 290}
+    assert 0 < sum(column["values"] is not None for column in found["columns"]) < 100
+    assert {len(column["name"]) for column in found["columns"]} == {3, 200}
+
+
+def test_nothing_that_is_told_or_written_has_a_sign_that_no_database_holds(read):
+    texts = [
+        "na\0me,no\0te\nA\0,\0\n", "sep=\0\nname,note\nA,x\n",
+        "BEGIN:VCARD\nFN;CHARSET=UTF-7;QUOTED-PRINTABLE:+2AA-=00x=FF\nEND:VCARD\n",
+    ]  # fmt: skip
+
+    for text in texts:
+        reading = read(text)
+        told = json.dumps([reading.found, reading.rows])
+        assert "\\u0000" not in told
+        assert "\\ud8" not in told
+
+
+@pytest.mark.parametrize("word", ["Total", "sum:", "Grand total", "合计", "总 计", "小计："])
+def test_sums_below_a_table_stay_and_are_told(read, word):
+    table = "name,level,since,amount\nTotal,a,2024,5\nTotal,,,\nB,b,2025,6\n"
+
+    reading = read(f"{table}{word},,,\n\n,{word},,\n")
+
+    assert (reading.found["totals"], [row[0] for row in reading.rows]) == ([5, 7], [2, 3, 4, 5, 7])
+    assert read(f"{table}{word},,,11\n").found["totals"] == []
+    assert read(f"{table}{word}\nTotal Energies\n").found["totals"] == []
+    assert read(table + f"{word}\n" * 9).found["totals"] == [9, 10, 11, 12, 13]
 
 
 # What cannot be read
