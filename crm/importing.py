@@ -45,7 +45,7 @@ from crm.verbs import NotAllowed, Refused, locked
 MOST_COLUMNS = 200
 MEMORY, SECONDS, WRITTEN, PATIENCE = (
     400 << 20,
-    20,
+    12,
     500 << 20,
     60,
 )  # what reading a file may take: bytes, CPU, bytes, seconds
@@ -106,6 +106,7 @@ class ImportRun(models.Model):
     sheets = models.JSONField(default=list)  # [{"name", "hidden"}] of a workbook
     header_row = models.PositiveIntegerField()  # 0 where there are no headings
     top = models.JSONField(default=list)  # the first rows of the sheet as they are, those over the headings too
+    totals = models.JSONField(default=list)  # the numbers of rows at the end that look like sums of the others
     columns = models.JSONField()  # [{"name", "filled", "samples", "values", "days"}], see crm.sheets
     rows = models.PositiveIntegerField()
     # {field: {"column": number} or {"value": text}}; with "beside" where the column goes to another field first, with

@@ -11,6 +11,11 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.AddField(
+            model_name='importrun',
+            name='totals',
+            field=models.JSONField(default=list),
+        ),
+        migrations.AddField(
             model_name='entry',
             name='mark',
             field=models.BigIntegerField(default=0),
