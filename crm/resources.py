@@ -679,7 +679,9 @@ class Importing(ModelResource):
                     faults.append((name, text, " ".join(error.messages)))
                 else:
                     values[name], former[name] = value, (text, " ".join(error.messages))
-        if not faults:
+        if faults:
+            faults += [(name, text, sentence) for name, (text, sentence) in former.items()]
+        else:
             try:
                 record = self.build(values)
             except Refused as refused:

@@ -41,7 +41,7 @@ from tests.digest import nothing_changed
 from tests.importing import signed_in
 from tests.opportunities.test_at_once import at_once
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
 
 CUSTOMERS, CONTACTS = "/admin/customers/customer/", "/admin/customers/contact/"
 OPPORTUNITIES, USERS = "/admin/opportunities/opportunity/", "/admin/crm/user/"

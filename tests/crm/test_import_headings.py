@@ -6,7 +6,7 @@ from crm.organisation import THE_ONE, Organisation
 from crm.resources import kinds
 from tests import factories as make
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
 
 # What people write above a column, by the kind of the file and the field that is meant.
 MEANT = {

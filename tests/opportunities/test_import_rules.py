@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
-from crm.resources import kinds
+from crm.resources import CREATE, NEW, kinds
 from opportunities.follow_up_forms import FollowUpForm
 from opportunities.forms import OpportunityForm
 from opportunities.models import BusinessType, FollowUp, FollowUpKind, Opportunity, Source, Stage
@@ -19,8 +19,8 @@ MOMENTS = [
 def verdict_on(kind, person, row):
     """This will give what the import says of one row, {field: text}."""
     resource = kinds()[kind](person)
-    resource.match({name: {"column": number} for number, name in enumerate(row)}, {})
-    [verdict] = resource.read([[2, *row.values()]])
+    resource.match({name: {"column": number} for number, name in enumerate(row)}, {}, mode=CREATE)
+    [verdict] = resource.judge([[2, *row.values()]], set())
     return verdict
 
 
@@ -69,7 +69,7 @@ class TestOpportunities(TestCase):
         form = OpportunityForm({**row, **lists, "act": "save"}, user=rep)
         assert form.is_valid() == (not verdict.faults), (form.errors, verdict.faults)
         assert form.errors.keys() == {name for name, _text, _why in verdict.faults}
-        if verdict.record is not None:
+        if verdict.fate == NEW:
             form.make()
             Opportunity.create_all([verdict.record], by=rep)
             typed, read = Opportunity.objects.order_by("pk")
@@ -100,7 +100,7 @@ class TestFollowUps(TestCase):
         form = FollowUpForm(typed, instance=FollowUp(opportunity=about), user=rep)
         assert form.is_valid() == (not verdict.faults), (form.errors, verdict.faults)
         assert form.errors.keys() == {name for name, _text, _why in verdict.faults}
-        if verdict.record is not None:
+        if verdict.fate == NEW:
             made = form.make()
             FollowUp.add_all([verdict.record], by=rep)
             for name in ("at", "content", "kind", "owner", "done_at"):
