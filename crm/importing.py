@@ -51,7 +51,7 @@ MEMORY, SECONDS, WRITTEN, PATIENCE = (
 )  # what reading a file may take: bytes, CPU, bytes, seconds
 LARGEST_ANSWER = 2 << 20  # bytes that the reader may say of a file
 FIRST_CHUNK, SMALLEST, LARGEST = 100, 10, 2000  # rows
-CHUNK_TAKES = 0.2  # seconds; so long, at most a little longer, do others wait for the lock
+CHUNK_TAKES = 0.25  # seconds; so long, at most a little longer, do others wait for the lock
 SHOWN = 5  # rows shown of what will come in
 CHANGES_SHOWN = 10  # records shown of what will change
 EARLIER = 20  # imports whose matching says what headings mean to somebody

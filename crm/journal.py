@@ -17,6 +17,7 @@ import time
 from datetime import timedelta
 from functools import cache, partial
 from itertools import groupby
+from operator import attrgetter
 from zlib import crc32
 
 from django.conf import settings
@@ -83,10 +84,9 @@ class Batch(models.Model):
     def _entry(self, record, before, **more):
         if before is not None:
             before = {name: _kept(value) for name, value in before.items()}
-        about_type = ContentType.objects.get_for_model(record)
         return Entry(
-            batch=self,
-            about_type=about_type,
+            batch_id=self.pk,
+            about_type_id=ContentType.objects.get_for_model(record).pk,
             about_id=record.pk,
             version=getattr(record, "version", 0),
             mark=mark_of(record),
@@ -188,12 +188,12 @@ def mark_of(record):
     This will give a number that is another one once the record belongs to somebody or something else: what moves many
     records at once, such as a department that moves, does not count as a change of each.
     """
-    return crc32(repr([getattr(record, name) for name in _links(type(record))]).encode())
+    return crc32(repr(_links(type(record))(record)).encode())
 
 
 @cache
 def _links(model):
-    return [field.attname for field in model._meta.concrete_fields if field.is_relation]
+    return attrgetter("pk", *(field.attname for field in model._meta.concrete_fields if field.is_relation))
 
 
 def named(model, pks, *, besides=()):
