@@ -227,7 +227,8 @@ class MatchForm(Form):
             widget = column.widget
             if number is None or not (widget.options or widget.picker):
                 continue
-            values = self.run.columns[number]["values"] or {}
+            values = sorted((self.run.columns[number]["values"] or {}).items(), key=lambda one: (-one[1], one[0]))
+            values = dict(values)  # the most frequent first, on every database
             widget.prepare(set(values))
             unknown = [(index, text) for index, text in enumerate(values) if not self._knows(widget, text)]
             for index, text in unknown[:ASKED]:

@@ -539,6 +539,7 @@ class Importing(ModelResource):
                 self.sources.append(Source(name, source["column"] + 1, meant, widget, *beside))
             else:
                 self.fixed[name] = widget.clean(source["value"])
+        self.sources.sort(key=lambda source: source.at)  # what is wrong is told in the order of the file
 
     # Rows
 

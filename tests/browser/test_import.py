@@ -120,6 +120,7 @@ ROADS = {
 }
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize("kind", ROADS)
 def test_every_kind_comes_in_by_the_same_road(browser, live_server, rep, tmp_path, kind):
     make.user("root", "administrator", "opportunity_manager", at="head-office", name="Root")
