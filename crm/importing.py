@@ -110,7 +110,8 @@ class ImportRun(models.Model):
     columns = models.JSONField()  # [{"name", "filled", "samples", "values", "days"}], see crm.sheets
     rows = models.PositiveIntegerField()
     # {field: {"column": number} or {"value": text}}; with "beside" where the column goes to another field first, with
-    # "order" where days in it begin with the day or the month, "unknown" where records that it names are entered
+    # "order" where days in it begin with the day or the month, "unit" where amounts are in thousands and the like,
+    # "unknown" where records that it names are entered
     matching = models.JSONField(default=dict)
     known = models.JSONField(default=dict)  # {field: {text of the file: key of ours}}
     by = models.SlugField(max_length=20, blank=True)  # the key by which a row is recognised, of the resource's

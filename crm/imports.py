@@ -84,7 +84,6 @@ class UserImport(Importing):
         "They can sign in once they have chosen a password, by the link that “Forgot password?” sends. "
         "Whoever has no e-mail address cannot sign in until they have one."
     )
-    url_name = "people"
     act = "administer"
     keys = {"username": _("User name")}
     aliases = {

@@ -30,7 +30,6 @@ class ValuesImport(Importing):
     """
 
     act = "administer"
-    url_name = "picklists"
     keys = {"key": _("Key, or without one the name")}
     apart = True  # values of one name that are part of different ones are different
 

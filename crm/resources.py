@@ -11,7 +11,7 @@ An app's `imports.py` holds its resources and is found by itself:
 
     @importable
     class CustomerImport(Importing):
-        key, label, hint, url_name = "customers", _("Customers"), _("…"), "customers"
+        key, label, hint = "customers", _("Customers"), _("…")
         keys = {"name": _("Customer name"), …}  # by what a row is recognised; the first unless one chooses
         modes = CHANGES                         # what may become of one that is there already
 
@@ -400,11 +400,10 @@ class Importing(ModelResource):
     """
     One kind of import, done by one person with the rights that they have now. Raises NotAllowed.
 
-    `key` names it in addresses and files, `act` is what one must be allowed to do, `url_name` is the list of its
-    records.
+    `key` names it in addresses and files, `act` is what one must be allowed to do.
     """
 
-    key = label = hint = url_name = None
+    key = label = hint = None
     act = "create"
     aliases = {}  # {field: other headings that mean it}
     keys = {}  # {word: label}

@@ -37,7 +37,6 @@ class CustomerImport(Telling):
     key = "customers"
     label = _("Customers")
     hint = _("Each row becomes a customer.")
-    url_name = "customers"
     keys = {"name": _("Customer name"), "tax_id": _("Tax id; without one, the name")}
     modes = CHANGES
     aliases = {
@@ -109,7 +108,6 @@ class ContactImport(Telling):
     key = "contacts"
     label = _("Contacts")
     hint = _("Each row becomes a contact of its customer.")
-    url_name = "contacts"
     keys = {
         "name": _("Name and customer"),
         "email": _("E-mail; without one, name and customer"),

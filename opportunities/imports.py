@@ -42,7 +42,6 @@ class _Opportunities(Telling):
     name and customer are.
     """
 
-    url_name = "opportunities"
     percent = Percent
     keys = {"reference": _("Reference or number; without one, name and customer"), "name": _("Name and customer")}
     aliases = {
@@ -269,7 +268,6 @@ class FollowUpImport(Telling):
     key = "follow_ups"
     label = _("Follow-up records")
     hint = _("Each row becomes a follow-up record of its opportunity: done, or planned where its moment lies ahead.")
-    url_name = "opportunities"
     keys = {"content": _("Opportunity, moment and content")}
     modes = ENTERS
     aliases = {
