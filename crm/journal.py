@@ -61,25 +61,12 @@ class Batch(models.Model):
         `changed`, as (record, {field: value before}, version before), and `followed`, as (record, {field: value
         before}). `told_along` of a record lists the events that tell of this beside the one that begins its history.
         """
-        changed = [one for one in changed if not self._has(*one)]
         entries = [
             *(self._entry(record, before, quiet=True) for record, before in followed),
             *(self._entry(record, None) for record in entered),
             *(self._entry(record, before, since=since) for record, before, since in changed),
         ]
         Entry.objects.bulk_create(entries)
-
-    def _has(self, record, before, _since):
-        """This will tell whether the batch did something to the record before: then that says what it was at first."""
-        about = {"about_type": ContentType.objects.get_for_model(record), "about_id": record.pk}
-        entry = self.entries.filter(state=Entry.State.STANDS, quiet=False, **about).first()
-        if entry is None:
-            return False
-        now = self._entry(record, before)
-        entry.version, entry.mark, entry.along = now.version, now.mark, [*entry.along, *now.along]
-        entry.before = None if entry.before is None else now.before | entry.before
-        entry.save()
-        return True
 
     def _entry(self, record, before, **more):
         if before is not None:
@@ -122,12 +109,16 @@ class Batch(models.Model):
         for (model, entered), group in groupby(entries, lambda one: (one.about_type.model_class(), one.before is None)):
             those = list(group)
             if entered:
+                as_now = Entry.objects.select_related("about_type").in_bulk([one.pk for one in those])
+                those = [as_now[one.pk] for one in those]  # setting back a later one may have changed what they say
                 take_back = partial(picklists.take_back, model) if issubclass(model, Picklist) else model.take_back
                 stays = take_back(those, by=by)
                 why |= {one.pk: stays[one.about_id] for one in those if one.about_id in stays}
             else:
-                told = ((one, model.follow_back(one) if one.quiet else model.set_back(one, by=by)) for one in those)
-                why |= {one.pk: sentence for one, sentence in told if sentence}
+                for one in those:
+                    one.refresh_from_db(fields=["version", "mark", "along"])
+                    if sentence := model.follow_back(one) if one.quiet else model.set_back(one, by=by):
+                        why[one.pk] = sentence
         done = Entry.objects.filter(pk__in=[one.pk for one in entries if one.pk not in why])
         done.update(state=Entry.State.UNDONE)
         for entry in entries:

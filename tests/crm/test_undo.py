@@ -406,6 +406,18 @@ def test_all_or_nothing_undoes_only_what_it_did_itself(client):
     assert Customer.objects.filter(phone="").count() == 250
 
 
+def test_all_or_nothing_that_is_stopped_half_way_sets_back_what_it_changed_of_an_earlier_run(client):
+    run = imported(client, "customers", MANY, column_1="")
+    match(client, run, column_1="phone", mode="overwrite", whole="on")
+    run_waiting()
+    half(client, run)
+    assert 0 < Customer.objects.filter(phone="2").count() < 250
+
+    run_waiting()
+
+    assert (Customer.objects.count(), Customer.objects.filter(phone="").count()) == (250, 250)
+
+
 def test_all_or_nothing_is_kept_though_its_owner_left(client, rep):
     for number in range(250):
         make.customer(rep, name=f"C{number}", phone="1")
