@@ -33,6 +33,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from approvals.done import DoneTask
 from approvals.lifecycle import Lifecycle
 from approvals.routes import Act, Route, RouteVersion, Step
 from approvals.tasks import AlreadyHandled, Task
@@ -40,7 +41,7 @@ from crm.models import AtDepartment
 from crm.verbs import Refused
 from notices.models import About, Delivery
 
-__all__ = ["Act", "AlreadyHandled", "Approval", "Plan", "Round", "Route", "RouteVersion", "Step", "Task"]
+__all__ = ["Act", "AlreadyHandled", "Approval", "DoneTask", "Plan", "Round", "Route", "RouteVersion", "Step", "Task"]
 
 # One line of an approval's history. `kind` is "asked" or a Task.Decision, `to` the person it went to, if any; `task` is
 # what was decided, or put before somebody.

@@ -1,5 +1,5 @@
 """
-The pages of tasks: what waits, what was decided, one task with its decision, and the steps that nobody can decide.
+The pages of tasks: what waits, one task with its decision, and the steps that nobody can decide.
 """
 
 from django.contrib import messages
@@ -7,32 +7,20 @@ from django.core.paginator import Paginator
 from django.http import Http404
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from approvals.bulk import TaskList
 from approvals.forms import AssignForm, DecisionForm, ResubmissionForm
 from approvals.models import Act, AlreadyHandled, Approval, RouteVersion, Task
 from approvals.page import Page
-from crm.exports import Table
 from crm.permissions import allows, require
 from crm.verbs import NotAllowed, Refused
 
 ROWS = 50
 
-DONE = [
-    gettext_lazy("Request"),
-    gettext_lazy("Record"),
-    gettext_lazy("Decision"),
-    gettext_lazy("Customer"),
-    gettext_lazy("Asked by"),
-    gettext_lazy("Amount"),
-    gettext_lazy("Currency"),
-    gettext_lazy("Comment"),
-    gettext_lazy("Decided"),
-]
 DECIDED = {
     "finish": gettext_lazy("Approved “%(record)s” and finished."),
     "escalate": gettext_lazy("Approved “%(record)s” and escalated it to %(name)s."),
@@ -44,32 +32,8 @@ DECIDED = {
 def tasks(request):
     waiting = Task.objects.open_for(request.user)
     page = Paginator(waiting.with_rows(), ROWS).get_page(request.GET.get("page"))
-    return render(request, "approvals/tasks.html", _tabs(request, "todo") | {"page": page, "oldest": waiting.first()})
-
-
-@require_safe
-def tasks_done(request):
-    done = Task.objects.done_by(request.user).with_rows()
-    if Table.asked(request):
-        return Table(request, "tasks_done", _("Done tasks"), DONE, map(_done, done.iterator(chunk_size=1_000))).answer()
-    page = Paginator(done, ROWS).get_page(request.GET.get("page"))
-    return render(request, "approvals/tasks_done.html", _tabs(request, "done") | {"page": page})
-
-
-def _done(task):
-    """This will give what the list shows of a task that is done, as DONE names it."""
-    about, approval = task.about, task.approval
-    return (
-        str(approval.get_act_display()),
-        str(about),
-        str(task.get_decision_display()),
-        str(about.customer or ""),
-        str(approval.requester),
-        task.amount,
-        about.currency,
-        task.comment,
-        timezone.make_naive(task.closed_at),
-    )
+    context = {"page": page, "oldest": waiting.first(), "listing": TaskList(request)}
+    return render(request, "approvals/tasks.html", _tabs(request, "todo") | context)
 
 
 @require_safe

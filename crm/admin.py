@@ -20,7 +20,7 @@ from crm.admin_files import Files
 from crm.admin_lists import Narrowed
 from crm.exports import Out
 from crm.models import Audit, Department, Role, User
-from crm.names import Picklist, localized_names, validate_names
+from crm.names import Picklist, is_worded, localized_names
 from crm.picklist_pages import form_of
 from crm.picklists import word_of
 
@@ -93,7 +93,7 @@ def _out(field):
     """This will give the column of a field: of a related value its key, of names that in the reader's language."""
     shown = None
     if isinstance(field, JSONField):
-        shown = localized_names if validate_names in field.validators else ", ".join
+        shown = localized_names if is_worded(field) else ", ".join
     return Out(_head(field), f"{field.name}__key" if field.is_relation else field.name, shown)
 
 

@@ -265,7 +265,7 @@ class Files(ExportActionMixin, ImportExportMixin):
 
     def outs(self):
         """This will give the columns that go out, as crm.exports.Out."""
-        return [*self.listing.exported, *self.listing.exported_besides]
+        return self.listing.outs_of(self.listing.columns_of(self.listing.model, self.listing.columns))
 
     # Who may
 

@@ -1,9 +1,9 @@
 """
 What leaves a list as a file: all rows that match, one page, or those selected, as a workbook or as CSV.
 
-A list says in `exported` what of a record goes out: first its own columns, in their order, then all else that its
-reader may know. Cells are typed: a number is a number, a day a day; a text that begins like a formula stays a text.
-Few rows are given out at once. A large workbook is made by the worker, and lies until its owner fetches it.
+What goes out of a record is what the list shows of it, column by column in its order, or all that it can show. Cells
+are typed: a number is a number, a day a day; a text that begins like a formula stays a text. Few rows are given out at
+once. A large workbook is made by the worker, and lies until its owner fetches it.
 """
 
 import csv
@@ -75,7 +75,7 @@ class Export:
 
     def __init__(self, listing, *, fields="list", rows="all"):
         self.listing = listing
-        self.outs = [*listing.exported, *(listing.exported_besides if fields == "all" else [])]
+        self.outs = listing.outs_of(listing.every_column() if fields == "all" else listing.shown)
         self.rows = rows
 
     @property
@@ -92,8 +92,7 @@ class Export:
             found = found.search(listing.text).filter(listing.conditions.q())
         if self.rows == "page":
             found = found.filter(pk__in=listing.pks)
-        sign = "-" if listing.sort.startswith("-") else ""
-        return found.order_by(f"{sign}{listing.sorts[listing.sort.removeprefix('-')]}", f"{sign}pk")
+        return found.order_by(*listing.order_by())
 
     def count(self, most=None):
         rows = self.found.order_by()
@@ -474,7 +473,7 @@ class ExportRun(models.Model):
         asked = {
             "owner": by,
             "listing": f"{kind.__module__}.{kind.__qualname__}",
-            "query": listing.asked(page=None, pk=None).urlencode(),
+            "query": listing.frozen(page=None, pk=None).urlencode(),
         }
         if (last := cls.objects.filter(**asked).select_related("job").first()) and last.is_busy:
             return last  # pressed twice

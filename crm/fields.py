@@ -18,6 +18,7 @@ from django.views.decorators.http import require_safe
 
 from crm import files
 from crm.money import LARGEST
+from crm.recent import Opened
 from crm.shown import symbol
 from crm.verbs import Refused
 
@@ -372,6 +373,8 @@ class PickerField(forms.Field):
 
     def search(self, queryset, text):
         """This will narrow `queryset` to the records that `text` may mean."""
+        if hasattr(queryset, "sought"):
+            return queryset.sought(text, self.user)
         if hasattr(queryset, "search"):
             return queryset.search(text)
         condition = Q()
@@ -486,6 +489,14 @@ class PickerField(forms.Field):
             found = [record for record in found if _same(str(record), text)] or found
         return found
 
+    def first(self):
+        """This will list what the combobox offers before anything is typed: first what its reader opened last."""
+        label = self.queryset.model._meta.label_lower
+        pks = [pk for kind, pk in Opened.latest(self.user) if kind == label]
+        opened = {record.pk: record for record in self.queryset.filter(pk__in=pks)} if pks else {}
+        others = self.queryset.exclude(pk__in=opened)[: self.limit + 1 - len(opened)]
+        return [*(opened[pk] for pk in pks if pk in opened), *others][: self.limit + 1]
+
     @classmethod
     def as_view(cls):
         """This will give the view that answers the combobox: GET ?q=, the rows as JSON."""
@@ -501,8 +512,8 @@ class PickerField(forms.Field):
         self.user = request.user
         self.narrow(request.GET)
         text = _trim(request.GET.get("q"))
-        found = list((self.search(self.queryset, text) if text else self.queryset)[: self.limit + 1])
-        create = self.create_row(request.user, text) if text else None
+        found = list(self.search(self.queryset, text)[: self.limit + 1]) if text else self.first()
+        create = self.create_row(request.user, text) if text and "known" not in request.GET else None
         note = "" if found or create else _("Nothing that you may choose matches.")
         if len(found) > self.limit:
             note = _("There are more. Write more of the name.")

@@ -14,6 +14,8 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from crm import shown
+from crm.custom_fields import field_of
+from crm.custom_forms import WithCustomFields
 from crm.fields import PickerField, PicklistField, on_one_line
 from crm.names import Picklist
 from crm.once import once
@@ -27,6 +29,16 @@ def posted(request):
     question's yes.
     """
     return request.POST if request.method == "POST" else None
+
+
+def typed_before(request, form):
+    """
+    This will give what an address says of the fields of `form`, a class, for a form that begins with it: a small form
+    was left for the full one.
+    """
+    fields = form.base_fields.items()
+    typed = [name for name, field in fields if not (field.widget.is_hidden or isinstance(field, forms.FileField))]
+    return {name: request.GET[name][:500] for name in typed if request.GET.get(name)}
 
 
 class _Asked:
@@ -109,7 +121,7 @@ class ModelForm(_Asked, forms.ModelForm):
         return super()._get_validation_exclusions() | read
 
 
-class RecordForm(ModelForm):
+class RecordForm(WithCustomFields, ModelForm):
     """
     A form that enters a record, or changes one: `make` and `change` call the verbs `create` and `change`.
 
@@ -124,7 +136,7 @@ class RecordForm(ModelForm):
         if record is None:
             self.fields["once"] = forms.UUIDField(required=False, initial=uuid4, widget=forms.HiddenInput)
         else:
-            for name in self._meta.fields:
+            for name in self.names:
                 # What was shown is sent along, so that what somebody did not touch is known from what they typed.
                 self.fields[name].show_hidden_initial = not isinstance(self.fields[name], PickerField)
 
@@ -146,7 +158,7 @@ class RecordForm(ModelForm):
 
     def change(self, **values):
         """This will change the record to what was typed, and `values`. Gives whether it was done."""
-        typed = {name: self.cleaned_data[name] for name in self._meta.fields if name in self.fields}
+        typed = {name: self.cleaned_data[name] for name in self.names if name in self.fields}
         return self.does(self.instance.change, **typed, **values)
 
     def _is_as_shown(self, name, field, now):
@@ -159,15 +171,16 @@ class RecordForm(ModelForm):
     def _look_again(self, record):
         super()._look_again(record)
         touched = self.changed_data
-        for name in [name for name in self._meta.fields if name in self.cleaned_data]:
+        for name in [name for name in self.names if name in self.cleaned_data]:
             field, now = self.fields[name], getattr(record, name)
             if self.cleaned_data[name] == now or self._is_as_shown(name, field, now):
                 continue
             said = _now(record, name)
             if field.show_hidden_initial and name not in touched:
                 shown_now = field.widget.format_value(field.prepare_value(now))
-                shown_now = shown_now[0] if isinstance(shown_now, list) else shown_now or ""
-                self.data[self.add_prefix(name)] = self.data[self.add_initial_prefix(name)] = shown_now
+                shown_now = shown_now if isinstance(shown_now, list) else [shown_now or ""]
+                for sent in (self.add_prefix(name), self.add_initial_prefix(name)):
+                    self.data.setlist(sent, shown_now)
                 self.add_error(name, _("Somebody changed this meanwhile. You had not, so theirs stands here."))
             elif said:
                 message = _("Now it says “%(now)s”. Saving again puts yours in its place.")
@@ -180,20 +193,26 @@ class WithNames:
     """
     What a form of something that is named per language has before all else: a field for each language that is offered.
     NAMED says for each JSON of names what its fields are called, and what is said where all of them are empty:
-    {field of the model: (start of the names, label, sentence)}.
+    {field of the model: (start of the names, label, sentence)}; no sentence, and they may be empty. LONGEST says where
+    more letters are taken than of a name.
     """
 
     NAMED = {"names": ("name", _("Name in %(language)s"), _("Give a name in at least one language."))}
 
+    LONGEST = {}
+
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        fields = {}
+        fields, offered = {}, [code for code, _language in Organisation.current().offered]
         for name, code, language in self._each():
-            start, label, _missing = self.NAMED[name]
-            field = forms.CharField(label=label % {"language": language}, required=False, max_length=80)
+            start, label, missing = self.NAMED[name]
+            most = self.LONGEST.get(name, 80 if missing else 200)
+            field = forms.CharField(label=label % {"language": language}, required=False, max_length=most)
             field.initial = (getattr(self.instance, name) or {}).get(code, "")
             field.validators.append(on_one_line)
-            field.starred = False
+            field.starred = bool(missing) and len(offered) == 1
+            if missing and not field.starred and code == offered[0]:
+                field.help_text = _("Needed in at least one language.")
             fields[f"{start}_{code}"] = field
         self.fields = fields | self.fields
 
@@ -211,7 +230,7 @@ class WithNames:
             typed = {code: (cleaned.get(f"{start}_{code}") or "").strip() for code in offered}
             cleaned[name] = kept | {code: text for code, text in typed.items() if text}
             setattr(self.instance, name, cleaned[name])
-            if not cleaned[name]:
+            if missing and not cleaned[name]:
                 self.add_error(f"{start}_{offered[0]}", missing)
         return cleaned
 
@@ -225,6 +244,8 @@ class WithNames:
 
 def _now(record, name):
     """This will give a field's value as people read it, or ""."""
+    if added := field_of(type(record), name):
+        return added.shown(getattr(record, name))
     field = record._meta.get_field(name)
     value = getattr(record, f"get_{name}_display")() if field.choices else getattr(record, name)
     ways = {datetime: shown.moment, date: shown.day, Decimal: shown.money, list: ", ".join}

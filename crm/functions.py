@@ -26,6 +26,12 @@ class PkIn(Func):
         return self.as_sql(compiler, connection, template="%(expressions)s)", arg_joiner=" = ANY(ARRAY", **extra)
 
 
+class Keys(Subquery):
+    """The subquery of PkIn: where it can give nothing, nothing is asked of the database."""
+
+    empty_result_set_value = NotImplemented  # Django would write NULL, which is no set to be among
+
+
 class Joined(Subquery):
     """The texts that a subquery gives, joined by commas into one; NULL where it gives none."""
 

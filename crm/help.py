@@ -20,6 +20,7 @@ AREAS = {
     "opportunities": (_("Opportunities"), _("Report, follow up, share, transfer, sign, terminate, correct")),
     "tasks": (_("Tasks"), _("Decide on what others ask for, and revise what came back")),
     "customers": (_("Customers"), _("Enter customers and the people who work there")),
+    "lists": (_("Lists and views"), _("Choose columns and an order, and keep what you ask for again and again")),
     "documents": (_("Documents"), _("Files that many need, kept once and linked to records")),
     "messages": (_("Messages and announcements"), _("What waits to be read")),
     "ranking": (_("Ranking"), _("Whose month it is, and what counts")),
@@ -32,11 +33,14 @@ AREAS = {
 }
 ELSEWHERE = {
     "": "start",
+    "search": "start",
+    "new": "start",
     "contacts": "customers",
     "follow-ups": "opportunities",
     "products": "opportunities",
     "reports": "ranking",
     "exports": "imports",
+    "bulk": "opportunities",
     "files": "opportunities",
     "announcements": "messages",
     "accounts": "profile",
@@ -44,6 +48,7 @@ ELSEWHERE = {
     "departments": "administration",
     "organisation": "administration",
     "picklists": "administration",
+    "custom-fields": "administration",
     "routes": "administration",
     "recycle": "administration",
 }

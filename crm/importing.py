@@ -19,7 +19,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections import Counter
+from collections import Counter, deque
 from contextlib import contextmanager
 from copy import copy
 from itertools import islice
@@ -28,7 +28,7 @@ from uuid import uuid4
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.db import models, transaction
+from django.db import connection, models, transaction
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import cached_property
@@ -50,8 +50,8 @@ MEMORY, SECONDS, WRITTEN, PATIENCE = (
     60,
 )  # what reading a file may take: bytes, CPU, bytes, seconds
 LARGEST_ANSWER = 2 << 20  # bytes that the reader may say of a file
-FIRST_CHUNK, SMALLEST, LARGEST = 100, 10, 2000  # rows
-CHUNK_TAKES = 0.25  # seconds; so long, at most a little longer, do others wait for the lock
+FIRST_CHUNK, SMALLEST, READ_AT_ONCE = 100, 10, 500  # rows
+ANALYZED_FROM, ANALYZED_AGAIN = 1_000, 4  # rows that came in; and how many times as many the next time
 SHOWN = 5  # rows shown of what will come in
 CHANGES_SHOWN = 10  # records shown of what will change
 EARLIER = 20  # imports whose matching says what headings mean to somebody
@@ -455,39 +455,49 @@ class ImportRun(models.Model):
                 self.cells.all().delete()
                 job.keep(**facts)
         foretold = self._foretold(facts["position"]) if writing else None
+        grown = ANALYZED_FROM if writing else self.rows + 1
         seen, told = None if writing else set(), {"sample": [], "changes": [], "fresh": {}, "becomes": {}, "again": 0}
         lines, size = self.read_rows(after=facts["position"]), FIRST_CHUNK
         with (self._path / "verdicts.new").open("w", encoding="utf-8") as kept:
-            while rows := list(islice(lines, size)):
-                began = time.monotonic()
-                verdicts = [] if writing else self._judged(resource, rows, seen, facts)
-                with transaction.atomic():
-                    if writing:
-                        self._one_at_a_time()
-                        verdicts = self._judged(resource, rows, seen, facts)
-                    verdicts_told, done = self._decide(resource, verdicts, writing, foretold)
-                    facts |= self._count(resource, verdicts, facts)
-                    facts["position"] += len(rows)
-                    job.keep(**facts)
-                if not writing:
-                    kept.writelines(json.dumps(one) + "\n" for one in verdicts_told)
-                    self._show(resource, verdicts, done, told)
-                took = max(time.monotonic() - began, 0.001)
-                size = round(min(LARGEST, 2 * size, max(SMALLEST, size * CHUNK_TAKES / took)))
-                job.progress(facts["position"], of=self.rows)
-                job.checkpoint()
+            while rows := list(islice(lines, READ_AT_ONCE)):
+                ready = deque(self._judged(resource, rows, seen, facts["position"]))
+                while ready:
+                    with transaction.atomic():
+                        began = time.monotonic()
+                        if writing and self._is_beside_another():
+                            rows = [verdict.row for verdict in ready]
+                            ready = deque(self._judged(resource, rows, seen, facts["position"]))
+                        verdicts = [ready.popleft() for _one in range(min(size, len(ready)))]
+                        verdicts_told, done = self._decide(resource, verdicts, writing, foretold)
+                        facts |= self._count(resource, verdicts, facts)
+                        facts["position"] += len(verdicts)
+                        job.keep(**facts)
+                    size = job.sized(size, time.monotonic() - began, least=SMALLEST, most=READ_AT_ONCE)
+                    if not writing:
+                        kept.writelines(json.dumps(one) + "\n" for one in verdicts_told)
+                        self._show(resource, verdicts, done, told)
+                    if facts["position"] >= grown:
+                        analyze(resource._meta.model)
+                        grown *= ANALYZED_AGAIN
+                    job.progress(facts["position"], of=self.rows)
+                    job.checkpoint()
         with transaction.atomic():
             self._end(job, resource, facts, told, writing=writing)
             job.keep(ended=True)
 
-    def _one_at_a_time(self):
-        """This will have imports of one person wait for each other: each asks first what is there."""
-        list(ImportRun.objects.filter(owner=self.owner_id).order_by("pk").select_for_update().values_list("pk"))
+    def _is_beside_another(self):
+        """
+        This will tell whether another import of this person's is at work; and have imports of one person wait for each
+        other. What was found out about rows before is then out of date: the other may have entered it.
+        """
+        own = ImportRun.objects.filter(owner=self.owner_id).order_by("pk")
+        list(own.select_for_update().values_list("pk"))
+        return own.exclude(pk=self.pk).filter(job__kind="run_import", job__finished_at=None).exists()
 
-    def _judged(self, resource, rows, seen, facts):
-        """This will give the verdicts on a chunk; what an import entered that was broken off, is there."""
+    def _judged(self, resource, rows, seen, position):
+        """This will give the verdicts on `rows`; what an import entered that was broken off, is there."""
         verdicts = resource.judge(rows, seen)
-        for verdict in verdicts[: max(0, self.passed - facts["position"])]:
+        for verdict in verdicts[: max(0, self.passed - position)]:
             if verdict.fate == NEW:
                 verdict.fate = UNCHANGED
         return verdicts
@@ -674,6 +684,20 @@ class SavedMatching(models.Model):
             if number is not None:
                 matching[field] = source | {"column": number}
         return matching
+
+
+def analyze(model):
+    """
+    This will have PostgreSQL look anew at how large the table of `model` is, and those of the records that it refers
+    to. Else, until it does so of itself, it goes by what they were when they were empty: it would look through all of
+    a table for each row that refers to one of it.
+    """
+    if connection.vendor != "postgresql":
+        return
+    referred = [field.related_model for field in model._meta.fields if hasattr(field.related_model, "TEXT")]
+    with connection.cursor() as cursor:
+        for one in {model, *referred}:
+            cursor.execute(f"ANALYZE {connection.ops.quote_name(one._meta.db_table)}")
 
 
 def readable(value):

@@ -27,12 +27,12 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from crm import picklists
-from crm.names import Picklist
+from crm.custom_fields import PREFIX, field_of
+from crm.names import Picklist, translated, untranslated
 from crm.verbs import Refused, whole
 
 KEPT = timedelta(days=7)  # so long can a batch be undone
 FIRST_SLICE, SMALLEST, LARGEST = 100, 10, 1000  # entries
-SLICE_TAKES = 0.2  # seconds
 
 
 class Batch(models.Model):
@@ -97,8 +97,7 @@ class Batch(models.Model):
                 left = self._undo(entries, by)
                 counts = {"undone": counts["undone"] + len(entries) - left, "left": counts["left"] + left}
                 job.keep(**counts)
-            took = max(time.monotonic() - began, 0.001)
-            size = round(min(LARGEST, 2 * size, max(SMALLEST, size * SLICE_TAKES / took)))
+            size = job.sized(size, time.monotonic() - began, least=SMALLEST, most=LARGEST)
             job.progress(sum(counts.values()))
             job.checkpoint()
 
@@ -123,7 +122,7 @@ class Batch(models.Model):
         done.update(state=Entry.State.UNDONE)
         for entry in entries:
             if entry.pk in why:
-                entry.state, entry.why = Entry.State.LEFT, str(why[entry.pk])[:300]
+                entry.state, entry.why = Entry.State.LEFT, untranslated(why[entry.pk])[:300]
         Entry.objects.bulk_update([entry for entry in entries if entry.pk in why], ["state", "why"])
         return len(why)
 
@@ -156,6 +155,11 @@ class Entry(models.Model):
         return f"{self.about_type_id}:{self.about_id}"
 
     @property
+    def reason(self):
+        """This will say why it was left, in the active language where that is a fixed sentence."""
+        return translated(self.why)
+
+    @property
     def kind(self):
         """This will name what kind of record it is about, in the active language."""
         return self.about_type.model_class()._meta.verbose_name
@@ -171,7 +175,11 @@ class Entry(models.Model):
     def values(self):
         """This will give what the record was before, {field: value}, as its verbs take it. Raises Refused."""
         model = self.about_type.model_class()
-        return {name: _read(model._meta.get_field(name), value) for name, value in self.before.items()}
+        added = {name: field_of(model, name) for name in self.before if name.startswith(PREFIX)}
+        own = {name: value for name, value in self.before.items() if name not in added}
+        return {name: _read(model._meta.get_field(name), value) for name, value in own.items()} | {
+            name: field.read_kept(self.before[name]) for name, field in added.items() if field and field.active
+        }
 
 
 def mark_of(record):
@@ -209,6 +217,8 @@ def _kept(value):
     """This will give a field's value as JSON that `_read` reads back without loss."""
     if isinstance(value, models.Model):
         return value.pk
+    if isinstance(value, list):
+        return [_kept(one) for one in value]
     if value is None or isinstance(value, bool | int | str):
         return value
     return value.isoformat() if hasattr(value, "isoformat") else format(value, "f")

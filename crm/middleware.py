@@ -3,7 +3,10 @@
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
+from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent
+from django.http import HttpResponseBadRequest
 from django.shortcuts import render
+from django.template.loader import render_to_string
 from django.utils import timezone, translation
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext_lazy as _
@@ -85,3 +88,22 @@ def refusals(get_response):
 
     answer.process_exception = refused
     return answer
+
+
+# Of what no view could look at: more than the settings let in.
+TOO_MUCH = {
+    TooManyFieldsSent: _("What was sent has more than %(fields)s fields, and so many are not taken at once."),
+    TooManyFilesSent: _("What was sent has more than %(files)s files, and so many are not taken at once."),
+    RequestDataTooBig: _("What was sent has more than %(megabytes)s MB of text, and so much is not taken at once."),
+}
+
+
+def not_understood(request, exception):
+    """This will answer 400; where it was too much, it says of what. No frame: that would read what was sent."""
+    limits = {
+        "fields": f"{settings.DATA_UPLOAD_MAX_NUMBER_FIELDS:,}",
+        "files": settings.DATA_UPLOAD_MAX_NUMBER_FILES,
+        "megabytes": f"{settings.DATA_UPLOAD_MAX_MEMORY_SIZE / (1 << 20):g}",
+    }
+    why = TOO_MUCH.get(type(exception), "")
+    return HttpResponseBadRequest(render_to_string("400.html", {"why": why and why % limits}))

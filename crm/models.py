@@ -170,7 +170,8 @@ class UserQuerySet(models.QuerySet):
 
     def with_settings(self):
         """This will bring along which version of the organisation's settings holds, without a query for it."""
-        return self.annotate(settings_version=models.Subquery(Organisation.objects.values("version")[:1]))
+        versions = Organisation.objects.annotate(both=models.F("version") + models.F("fields_version"))
+        return self.annotate(settings_version=models.Subquery(versions.values("both")[:1]))
 
     def visible_to(self, user):
         """Everybody who works here is known to everybody who signs in."""
@@ -381,6 +382,9 @@ class NumberSequence(models.Model):
 
 
 # Models of this app in modules of their own
+from crm.bulk import BulkRow, BulkRun  # noqa: E402, F401  needs User and Audit above
+from crm.custom_fields import CustomChoice, CustomField, CustomSection  # noqa: E402, F401  needs User above
+from crm.custom_values import CustomValue  # noqa: E402, F401  needs User above
 from crm.exports import ExportRun  # noqa: E402, F401  needs User and Audit above
 from crm.importing import ImportRun, RefusedCell, SavedMatching  # noqa: E402, F401  needs User and Audit above
 from crm.jobs import Job  # noqa: E402, F401  needs User above
@@ -388,4 +392,6 @@ from crm.journal import Batch, Entry, named  # noqa: E402, F401  needs User abov
 from crm.once import Once  # noqa: E402, F401  needs User above
 from crm.organisation import Organisation  # noqa: E402  needs Audit above
 from crm.pulse import WorkerPulse  # noqa: E402, F401  beside those
+from crm.recent import Opened  # noqa: E402, F401  needs User above
+from crm.saved_views import SavedView, ViewUse  # noqa: E402, F401  needs Department above
 from crm.schedule import ScheduledRun  # noqa: E402, F401  beside those

@@ -3,7 +3,7 @@
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
-from django.utils.translation import get_language
+from django.utils.translation import get_language, gettext, override
 from django.utils.translation import gettext_lazy as _
 
 
@@ -18,6 +18,17 @@ def localized_names(names):
     return localized(names) if names else ""
 
 
+def untranslated(sentence):
+    """This will give a sentence as it is kept: a fixed one so that `translated` finds it in every language."""
+    with override("en"):
+        return str(sentence)
+
+
+def translated(sentence):
+    """This will give a sentence that was kept in the active language; one that names something, as it was then."""
+    return gettext(sentence) if sentence else ""
+
+
 def validate_names(names):
     """This will refuse anything but a non-empty {known language code: non-blank text}."""
     known = dict(settings.LANGUAGES)
@@ -26,6 +37,17 @@ def validate_names(names):
     for language, text in names.items():
         if language not in known or not isinstance(text, str) or not text.strip():
             raise ValidationError(_("“%(language)s” needs a name."), params={"language": language})
+
+
+def validate_texts(texts):
+    """This will do what `validate_names` does, and let there be none."""
+    if texts != {}:
+        validate_names(texts)
+
+
+def is_worded(field):
+    """This will tell whether a field of a model holds texts in several languages."""
+    return validate_names in field.validators or validate_texts in field.validators
 
 
 class Named(models.Model):
@@ -59,6 +81,8 @@ class Picklist(Named):
     version = models.PositiveIntegerField(default=0, editable=False)  # counts its changes by crm.picklists
 
     FIXED = ()  # the fields that are chosen once
+    FILLED = {}  # the fields that may be left empty where `fill` knows what follows: {field: what is said of that}
+    ADD = _("Add a value")
 
     class Meta:
         abstract = True
@@ -68,6 +92,24 @@ class Picklist(Named):
     def detail(self):
         """This will give what a list says of the value beside its name, or ""."""
         return ""
+
+    @property
+    def lack(self):
+        """This will say in a sentence what is missing before the value can be used, or ""."""
+        return ""
+
+    @property
+    def part(self):
+        """This will give the part of the list that the value stands in, or None where it has no parts."""
+        return None
+
+    def fill(self, values):
+        """This will fill what is empty in `values`, {field: value}, and follows from the others."""
+
+    @classmethod
+    def several_of(cls, name):
+        """This will list (key, label) of what the field `name`, a list of keys, may hold; [] for other fields."""
+        return []
 
     # What crm.picklists asks of a value
 

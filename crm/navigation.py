@@ -35,18 +35,23 @@ ADMINISTER = [  # administrators alone
     ("people", _("People"), "people"),
     ("departments", _("Departments"), "diagram-3"),
     ("picklists", _("Picklists"), "list-ul"),
+    ("custom_fields", _("Custom fields"), "input-cursor-text"),
     ("routes", _("Routes"), "signpost-split"),
     ("recycle", _("Recycle bin"), "trash"),
     ("organisation", pgettext_lazy("ours", "Organisation"), "gear"),
 ]
+# (url name or, of what a small form makes on any page, its kind; label; act)
 NEW = [
-    ("opportunity_new", _("Opportunity"), "create"),
-    ("customer_new", _("Customer"), "create"),
-    ("contact_new", _("Contact"), "create"),
+    ("opportunity", _("Opportunity"), "create"),
+    ("customer", _("Customer"), "create"),
+    ("contact", _("Contact"), "create"),
+    ("follow-up", _("Follow-up"), "create"),
     ("lead_new", _("Lead"), "create"),
     ("announcement_new", _("Announcement"), "announce"),
     ("document_new", _("Document"), "keep_documents"),
 ]
+# What a small form makes on any page, and with which records it can begin: those that the page is about.
+QUICK = {"opportunity": ["customer"], "customer": [], "contact": ["customer"], "follow-up": ["opportunity", "customer"]}
 TABS = (["home", "opportunities"], ["tasks"])  # before and after New
 
 
@@ -109,11 +114,21 @@ class Frame:
 
     @cached_property
     def new(self):
-        return [
-            {"url": _address(name), "label": label}
+        """This will list what the reader may make, as {"url", "label", "quick": whether a small form does}."""
+        listed = [
+            {"url": self._quick(name) if name in QUICK else _address(name), "label": label, "quick": name in QUICK}
             for name, label, act in NEW
-            if allows(self.user, act) and _address(name)
+            if allows(self.user, act)
         ]
+        return [item for item in listed if item["url"]]
+
+    def _quick(self, kind):
+        """This will give the address of a small form, which begins with the record that the page is about."""
+        address, about = reverse("quick_new", args=[kind]), getattr(self.request, "about", None)
+        if about is not None and about._meta.model_name == "contact":
+            about = about.customer
+        named = about is not None and about._meta.model_name
+        return f"{address}?{named}={about.pk}" if named in QUICK[kind] else address
 
     @property
     def search_url(self):

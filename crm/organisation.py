@@ -49,6 +49,7 @@ class Organisation(models.Model):
 
     zones_before = models.JSONField(default=list, editable=False)  # [[time zone, until when], …], the oldest first
     version = models.PositiveIntegerField(default=0, editable=False)
+    fields_version = models.PositiveIntegerField(default=0, editable=False)  # of the definitions in crm.custom_fields
 
     class Meta:
         verbose_name = _("organisation")
@@ -87,9 +88,13 @@ class Organisation(models.Model):
 
     @classmethod
     def is_at(cls, version):
-        """This will say which version the database holds just now; None where it has no row."""
+        """
+        This will say which version the database holds just now, counting that of the fields that were added; None
+        where it has no row.
+        """
         kept = Organisation._kept
-        cls.keep(kept if kept is not None and kept.version == (version or 0) else None)
+        same = kept is not None and kept.version + kept.fields_version == (version or 0)
+        cls.keep(kept if same else None)
 
     # Questions
 
@@ -132,6 +137,14 @@ class Organisation(models.Model):
 
     # Verbs
 
+    @classmethod
+    def fields_changed(cls):
+        """This will have every process read the definitions of added fields again; call it inside a transaction."""
+        cls.objects.get_or_create(pk=THE_ONE)
+        cls.objects.filter(pk=THE_ONE).update(fields_version=models.F("fields_version") + 1)
+        cls.keep(None)
+        transaction.on_commit(lambda: cls.keep(None))  # another thread may have read the old ones till now
+
     def change(self, *, by, seen, **values):
         """
         This will change the settings named in `values`. Raises NotAllowed, Stale, and Refused with the field: the base
@@ -169,7 +182,7 @@ class Organisation(models.Model):
 
     def _told(self):
         """This will give what the audit says of the settings: all but the picture itself."""
-        left_out = {"id", "logo", "zones_before", "version"}
+        left_out = {"id", "logo", "zones_before", "version", "fields_version"}
         fields = [field.name for field in self._meta.concrete_fields if field.name not in left_out]
         return {name: getattr(self, name) for name in fields}
 

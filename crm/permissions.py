@@ -56,6 +56,7 @@ TABLES = {
         "name": {OWNER, SCOPE, THROUGH} | EVERYWHERE,  # the name card
         "change": {OWNER, CHIEF} | EVERYWHERE,
         "delete": {OWNER} | EVERYWHERE,
+        "copy": {OWNER, SCOPE} | EVERYWHERE,
         "add_contact": {OWNER, SCOPE} | EVERYWHERE,
         "add_follow_up": {OWNER, SCOPE} | EVERYWHERE,
         "comment": {OWNER, SCOPE} | EVERYWHERE,
@@ -65,6 +66,7 @@ TABLES = {
         "view": {OWNER, SCOPE, THROUGH} | EVERYWHERE,
         "change": {OWNER, SCOPE} | EVERYWHERE,
         "delete": {OWNER} | EVERYWHERE,
+        "copy": {OWNER, SCOPE} | EVERYWHERE,
         "add_follow_up": {OWNER, SCOPE} | EVERYWHERE,
     },
     "follow_up": {

@@ -1,5 +1,7 @@
 """What may be imported of picklists: values of any list, each as the form of its page takes it."""
 
+import re
+
 from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.text import capfirst
@@ -9,10 +11,11 @@ from crm import picklists, resources
 from crm.cells import YesNo
 from crm.names import Picklist
 from crm.organisation import Organisation
-from crm.picklist_pages import form_of
+from crm.picklist_pages import Several, form_of
 from crm.resources import EMPTY, Cell, Column, Few, Importing, importable, in_every_language, same
 from crm.verbs import Refused, whole
 
+SEPARATORS = re.compile("[;,；，、]")  # between several in one cell
 PLACE = forms.IntegerField(min_value=1, max_value=1_000_000, required=False)
 
 
@@ -115,6 +118,8 @@ class ValuesImport(Importing):
         field = form_of(model).base_fields.get(name)
         if isinstance(said, Picklist):
             return said.pk
+        if isinstance(said, str) and isinstance(field, Several):
+            return self._several(model, name, said)
         if isinstance(said, str) and isinstance(field, forms.ChoiceField | forms.BooleanField):
             if (model, name) not in self._choices:
                 self._choices[model, name] = _choices(field)
@@ -123,6 +128,16 @@ class ValuesImport(Importing):
             except ValidationError as error:
                 raise Refused(error.messages[0], field=name) from error
         return said
+
+    def _several(self, model, name, said):
+        """This will give the keys that a cell names one after the other. Raises Refused where one is not offered."""
+        if (model, name) not in self._choices:
+            offered = model.several_of(name)
+            self._choices[model, name] = Few((key, [label, *in_every_language(label)], key) for key, label in offered)
+        try:
+            return [self._choices[model, name].clean(text) for text in SEPARATORS.split(said) if text.strip()]
+        except ValidationError as error:
+            raise Refused(error.messages[0], field=name) from error
 
     def identity(self, value):
         word = picklists.word_of(type(value))
@@ -228,6 +243,7 @@ class PicklistImport(ValuesImport):
             self.keyed(first),
             *self.common(first),
             *self.beside(each),
+            *self.worded(each),
         ]
 
     def beside(self, each):
@@ -241,6 +257,13 @@ class PicklistImport(ValuesImport):
             words = [word for label in called.values() for word in in_every_language(label)]
             self.aliases = self.aliases | {name: ", ".join([*words, self.aliases.get(name, "")])}
             yield Column(name, " / ".join(called), Typed())
+
+    def worded(self, each):
+        """This will list the columns of what lists say beside the name, in each language."""
+        for form in each:
+            for start, _label, _missing in form.NAMED.values():
+                if start != "name":
+                    yield from self.named(form, start=start)
 
     def build(self, values):
         given = dict(values)

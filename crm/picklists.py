@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from crm import conditions
-from crm.kinds import Pick
+from crm.kinds import fields_of
 from crm.models import Audit
 from crm.names import Picklist
 from crm.permissions import allows
@@ -54,8 +54,9 @@ def asking(model):
     fields = {
         key
         for asked in apps.get_models()
-        for key, field in getattr(asked, "CONDITIONS", {}).items()
-        if isinstance(field, Pick) and field.model_field.related_model is model
+        if hasattr(asked, "CONDITIONS")
+        for key, field in fields_of(asked).items()
+        if field.picks is model
     }
     stores = [
         one

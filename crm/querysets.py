@@ -10,12 +10,13 @@ that sees everything.
 from functools import reduce
 from operator import or_
 
-from django.db.models import Case, F, Q, QuerySet, Subquery, Value, When
+from django.db.models import Case, F, Q, QuerySet, Value, When
 
-from crm import permissions
+from crm import permissions, texts
 from crm.conditions import Conditions
-from crm.functions import PkIn, ascii_lower
+from crm.functions import Keys, PkIn
 from crm.kinds import NOBODY, is_storable
+from crm.verbs import whole
 
 
 def in_scope(user):
@@ -52,8 +53,6 @@ class Guarded(QuerySet):
     condition on the row's own columns (`columns`) or as a set of keys read from another table (`keys`).
     """
 
-    searched = ("name",)  # the columns that `search` looks in, besides the pinyin of the name
-
     def columns(self, reason, user):
         """This will give the Q under which `reason` holds, or None if the reason is a matter of keys."""
         if reason == permissions.OWNER:
@@ -82,18 +81,58 @@ class Guarded(QuerySet):
 
     def search(self, text):
         """
-        This will narrow to the rows that mention every word of `text`, whatever its case; Chinese names also
-        by pinyin.
+        This will narrow to the rows that are found by every word of `text`: see crm.texts. Asked of each row that is
+        looked at otherwise; where that is very many, `sought` asks the index. A model without such texts says in
+        `mentions` what holds a word.
         """
         if not is_storable(text):
             return self.none()
-        return self.filter(*(self.mentions(word) for word in text[:200].split()))
+        if not hasattr(self.model, "TEXT"):
+            return self.filter(*map(self.mentions, text[:200].split()))
+        found = texts.words(text)
+        return self.filter(texts.mentioned(self.model, found)) if found else self
 
-    def mentions(self, word):
-        """This will give the condition that one of the `searched` columns holds `word`."""
-        condition = reduce(or_, (Q(**{f"{name}__ascii_lower__contains": ascii_lower(word)}) for name in self.searched))
-        spelled = word.isascii() and len(word) > 2  # shorter, and it is in every second name
-        return condition | Q(name_key__contains=word.casefold()) if spelled else condition
+    def sought(self, text, user, *, counted=False):
+        """
+        This will narrow as `search` does, by the quickest way for somebody who sees as much as `user`: by the keys
+        that the index gives, where they are few; else, to count, by all of them, and to walk an order, row by row.
+        """
+        found = texts.words(text) if is_storable(text) else []
+        if not found or not hasattr(self.model, "TEXT") or not is_wide(user):
+            return self.search(text)
+        keys = texts.keys(self.model, found)
+        if keys is not None:
+            return self.filter(pk__in=keys)
+        can_count = counted and any(texts.pieces_of_word(word) for word in found)
+        return self.filter(texts.indexed(self.model, found)) if can_count else self.search(text)
+
+    def bulk_create(self, objs, *args, **kwargs):
+        """This will also write by what each is found."""
+        made = super().bulk_create(objs, *args, **kwargs)
+        self._write_texts([record.pk for record in made])
+        return made
+
+    def update(self, **kwargs):
+        """This will also write by what each is found, where that is changed."""
+        said_by = {name.removesuffix("_id") for name in getattr(self.model, "SAID_BY", ())}
+        if said_by.isdisjoint(name.removesuffix("_id") for name in kwargs):
+            return super().update(**kwargs)
+        with whole():
+            pks = list(self.order_by().values_list("pk", flat=True))
+            count = super().update(**kwargs)
+            self._write_texts(pks, told=True)
+        return count
+
+    update.alters_data = True
+    bulk_create.alters_data = True
+
+    def _write_texts(self, pks, told=False):
+        if getattr(self.model, "TEXT", None) is None:
+            return
+        for start in range(0, len(pks), texts.AT_ONCE):
+            self.model.TEXT.write(pks[start : start + texts.AT_ONCE])
+        if told:
+            self.model.tell_others(pks)
 
     def narrow(self, tree, user):
         """This will narrow to the rows for which the conditions `tree` hold, asked by `user`; see crm.conditions."""
@@ -203,4 +242,4 @@ def among(keys):
     """This will give the condition that a row's key is among `keys`, querysets of one column each."""
     first, *others = keys
     union = first.order_by().union(*(other.order_by() for other in others), all=True) if others else first.order_by()
-    return Q(PkIn(F("pk"), Subquery(union)))
+    return Q(PkIn(F("pk"), Keys(union)))

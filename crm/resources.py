@@ -42,6 +42,7 @@ from import_export.resources import ModelResource
 from import_export.widgets import Widget
 
 from crm import permissions, picklists
+from crm.custom_fields import PREFIX
 from crm.fields import AmountField, DayField, MomentField, narrow, with_unit, year_first
 from crm.kinds import is_storable
 from crm.models import User
@@ -414,7 +415,7 @@ class Importing(ModelResource):
             raise NotAllowed()
         super().__init__()
         self.user = user
-        self.fields = {column.name: column for column in self.columns()}
+        self.fields = {column.name: column for column in [*self.columns(), *self.added_columns()]}
         self.sources = []
         self.fixed = {}
         self.charged = {}  # {person: [records that they were put in charge of by somebody else, key of the first]}
@@ -429,6 +430,12 @@ class Importing(ModelResource):
     def columns(self):
         raise NotImplementedError
 
+    def added_columns(self):
+        """This will give a column for each of the fields that administrators added."""
+        from crm import custom_cells  # it is made of what stands here
+
+        return custom_cells.columns(self._meta.model)
+
     def column(self, fields, name, widget=None, **kwargs):
         """This will give the column of a form's field, which is read as that field reads it unless `widget` does."""
         widget = widget or Cell(fields[name], self._meta.model._meta.get_field(name))
@@ -436,7 +443,7 @@ class Importing(ModelResource):
 
     def build(self, values):
         """This will build the record of a row from what its cells were read as, {field: value}. Raises Refused."""
-        record = self._meta.model(**{name: value for name, value in values.items() if value not in EMPTY})
+        record = made(self._meta.model, {name: value for name, value in values.items() if value not in EMPTY})
         record.clean()
         return record
 
@@ -510,13 +517,20 @@ class Importing(ModelResource):
                 matching[name] = {"column": number}
         taken = {source["column"] for source in matching.values()}
         for number, text in enumerate(meant):
-            found = next((name for name in headings if name not in matching and text in headings[name]), None)
+            wanted = [*self._named_so(text), *headings]
+            found = next((name for name in wanted if name not in matching and text in headings[name]), None)
             if found and number not in taken:
                 matching[found] = {"column": number}
         for name, column in self.fields.items():
             if column.usual and name not in matching and column.usual in dict(column.widget.options):
                 matching[name] = {"value": column.usual}
         return matching
+
+    def _named_so(self, text):
+        """This will list the fields that administrators added under that very name."""
+        named = {name for name, column in self.fields.items() if text in column.headings("")}
+        added = {name for name in named if name.startswith(PREFIX)}
+        return added if named == added else ()
 
     def match(self, matching, known, *, by="", mode=""):
         """
@@ -550,14 +564,28 @@ class Importing(ModelResource):
         verdicts = self.read(rows)
         good = [verdict for verdict in verdicts if verdict.record is not None]
         there = self.existing([verdict.record for verdict in good]) if good and self.mode != CREATE else {}
+        if there and any(name.startswith(PREFIX) for name in self.fed):
+            self._meta.model.read_custom(list({one.pk: one for those in there.values() for one in those}.values()))
         for verdict in good:
             self._decide(verdict, there, seen)
+        self._refuse_shared(verdicts, set() if seen is None else seen)
         changed = [verdict for verdict in verdicts if verdict.fate == CHANGED]
         may = self.changeable([verdict.there for verdict in changed]) if changed else set()
         for verdict in changed:
             if verdict.there.pk not in may:
                 verdict.refuse(_("It is there already, and you may not change it."))
         return verdicts
+
+    @property
+    def fed(self):
+        """This will list the fields that a column or a value goes to."""
+        return [*self.fixed, *(source.name for source in self.sources)]
+
+    def _refuse_shared(self, verdicts, seen):
+        from crm import custom_cells  # it is made of what stands here
+
+        coming = [verdict for verdict in verdicts if verdict.fate in (NEW, CHANGED)]
+        custom_cells.refuse_shared(coming, self._meta.model, seen)
 
     def _decide(self, verdict, there, seen):
         """This will say what becomes of a row that can be read."""
@@ -693,6 +721,14 @@ class Importing(ModelResource):
     def _text(self, name, row):
         """This will give what stands in the cell that feeds the field, or ""."""
         return next((row[source.at] for source in self.sources if source.name == name and source.at < len(row)), "")
+
+
+def made(model, values):
+    """This will build a record of `model`, not saved; of the fields that administrators added too."""
+    record = model(**{name: value for name, value in values.items() if not name.startswith(PREFIX)})
+    if added := {name: value for name, value in values.items() if name.startswith(PREFIX)}:
+        record.put(added)
+    return record
 
 
 def alike(value, held):

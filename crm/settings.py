@@ -59,6 +59,9 @@ DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Pursu
 MEDIA_ROOT = Path(env.str("MEDIA_ROOT", default=str(VAR_DIR / "media")))
 IMPORT_MOST_BYTES = env.int("IMPORT_MOST_BYTES", default=50 << 20)  # of a file that is imported
 FILES_URL = env.str("FILES_URL", default="")  # where files on records lie: s3://key:secret@host/bucket, or MEDIA_ROOT
+BULK_AT_ONCE = env.int("BULK_AT_ONCE", default=50)  # rows that are acted on while a page waits
+BULK_MOST = env.int("BULK_MOST", default=10_000)  # rows that are acted on at one go
+BOARD_SUMS_AT_ONCE = env.int("BOARD_SUMS_AT_ONCE", default=20_000)  # ever so many opportunities
 EXPORT_AT_ONCE = env.int("EXPORT_AT_ONCE", default=5_000)  # rows of a workbook that is made while its reader waits
 FILE_MOST_BYTES = env.int("FILE_MOST_BYTES", default=20 << 20)  # of one file on a record
 FILE_TYPES = env.list("FILE_TYPES", default=[])  # ends of their names: pdf,docx; all that crm.files knows where empty
@@ -143,12 +146,13 @@ FORM_RENDERER = "django.forms.renderers.TemplatesSetting"  # a widget's template
 database = DATABASES["default"]
 database.setdefault("OPTIONS", {})
 if database["ENGINE"] == "django.db.backends.sqlite3":
+    database["ENGINE"] = "crm.sqlite"
     database["OPTIONS"] |= {
         "transaction_mode": "IMMEDIATE",  # a transaction that reads first and writes later would fail, not wait
         "timeout": 20,
         "init_command": (
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -65536;"
-            "PRAGMA mmap_size = 268435456; PRAGMA temp_store = MEMORY"
+            "PRAGMA mmap_size = 268435456; PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 8000"
         ),
     }
     # A file and not memory, so that a test's threads and its live server meet in the same database.
@@ -282,7 +286,9 @@ def files_storage(url):
     return {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": options}
 
 
-DATA_UPLOAD_MAX_NUMBER_FIELDS = 1_100  # the keys of a thousand rows selected, and what else the list was asked
+# The largest page that can be made is where the columns of an import are matched: 200 columns, some hundred fields, and
+# for each of these 50 texts that are asked about. What is more than this has a page that says so.
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 20_000
 FILE_UPLOAD_HANDLERS = [
     "crm.files.Limit",
     "django.core.files.uploadhandler.MemoryFileUploadHandler",

@@ -237,6 +237,11 @@ def site(address):
     return address.partition("://")[2].removesuffix("/")
 
 
+def joined(*parts):
+    """This will give what there is of `parts` on one line."""
+    return " · ".join(str(part) for part in parts if part)
+
+
 def _local_date(value):
     if isinstance(value, datetime):
         return timezone.localtime(value).date() if timezone.is_aware(value) else value.date()

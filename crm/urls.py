@@ -7,13 +7,14 @@ from django.contrib import admin
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
-from crm import dashboard, profile, sign_in
+from crm import dashboard, profile, quick, search, sign_in
 from crm import help as help_pages
 from crm.pickers import DepartmentPicker, PersonPicker
 
 # What allauth would have edited there: sessions are their owner's, and an address would be a second door to a password.
 admin.site.unregister([UserSession, EmailAddress])
 
+handler400 = "crm.middleware.not_understood"
 handler429 = "crm.sign_in.too_many"
 
 urlpatterns = [
@@ -35,6 +36,9 @@ urlpatterns = [
         account.password_reset_from_key_done,
         name="account_reset_password_from_key_done",
     ),
+    path("search/", search.search, name="search"),
+    path("search/suggest/", search.suggest, name="search_suggest"),
+    path("new/<slug:kind>/", quick.new, name="quick_new"),
     path("help/", help_pages.index, name="help"),
     path("help/<slug:area>/", help_pages.on, name="help_on"),
     path("profile/", profile.profile, name="profile"),
@@ -53,9 +57,11 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("", include("crm.import_pages")),
     path("", include("crm.export_pages")),
+    path("", include("crm.bulk_pages")),
     path("", include("crm.people_pages")),
     path("", include("crm.organisation_pages")),
     path("", include("crm.picklist_pages")),
+    path("", include("crm.custom_pages")),
     path("", include("notices.urls")),
     path("", include("approvals.urls")),
     path("", include("customers.urls")),

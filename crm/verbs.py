@@ -142,11 +142,12 @@ def acting(by, verb, record, *, seen=None, along=()):
 
     A verb that worked on the instance that a page read would write old values over newer ones and approve an amount
     that nobody saw. `seen` is the version that the person had before them; `along` names the relations that the verb
-    reads. Raises Gone, NotAllowed, Stale, Crossed. Afterwards `record` shows what was done.
+    reads. Without a `verb` the caller asks for the permission, within. Raises Gone, NotAllowed, Stale, Crossed.
+    Afterwards `record` shows what was done.
     """
     with whole():
         it = locked(record, *along)
-        if not permissions.permits_now(by, verb, it):
+        if verb is not None and not permissions.permits_now(by, verb, it):
             raise NotAllowed()
         if seen is not None and int(seen) != it.version:
             raise Stale(it)

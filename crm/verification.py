@@ -5,6 +5,8 @@ to one.
 
 from django.db.models import F, Q
 
+from crm.custom_fields import CustomField
+from crm.custom_values import CustomValue, subjects
 from crm.models import Department, Level, Placed
 
 
@@ -25,6 +27,30 @@ def differences():
         yield from each(elsewhere, "its ancestor columns are not those of its department")
         homeless = model._base_manager.filter(Q(owner__department=None))
         yield from each(homeless, "its owner belongs to no department")
+    yield from _added()
+
+
+def _added():
+    """This will compare what records hold of added fields with the fields, and with the records."""
+    for field in CustomField.objects.prefetch_related("options"):
+        rows = CustomValue.objects.filter(field=field)
+        model = subjects().get(field.subject)
+        if model is None:
+            yield f"custom field {field.key}: there are no such records"
+            continue
+        there = model._base_manager.values("pk")
+        yield from each(rows.exclude(about_id__in=there), f"is of no record, and of {field.key}")
+        columns = {"text", "long_text", "number", "day", "yes", "choice", "person"}
+        wrong = Q(**{f"{field.column}__isnull": True})
+        for column in columns - {field.column}:
+            wrong |= Q(**{f"{column}__isnull": False})
+        yield from each(rows.filter(wrong), f"does not hold what {field.key} holds, {field.kind}")
+        if not field.is_several:
+            yield from each(rows.filter(position__gt=0), f"is one of several, and {field.key} holds one")
+        yield from each(rows.exclude(choice=None).exclude(choice__field=field), f"is no option of {field.key}")
+        for row in rows if field.unique else rows.exclude(unique_key=None):
+            if row.unique_key != field.unique_key(field.from_rows([row])):
+                yield f"customvalue {row.pk}: what none may share is not noted as {field.key} has it"
 
 
 def each(queryset, sentence):

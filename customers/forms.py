@@ -1,8 +1,11 @@
 """The forms of customers and contacts."""
 
 from django import forms
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from crm.custom_forms import NEEDED
+from crm.fields import MomentField
 from crm.forms import Form, RecordForm
 from crm.pickers import PersonPicker
 from crm.verbs import Refused
@@ -52,9 +55,10 @@ class CustomerForm(RecordForm):
 
     def _look_for_alike(self):
         """This will raise Alike where customers look like what was typed, unless those were shown already."""
-        if not {"name", "tax_id", "phone", "website"} & {*self.changed_data}:
+        compared = [name for name, _key in KEYS.values() if name in self.fields]
+        if self.instance.pk and not {*compared} & {*self.changed_data}:
             return
-        typed = Customer(pk=self.instance.pk, **{name: self.cleaned_data[name] for name, _key in KEYS.values()})
+        typed = Customer(pk=self.instance.pk, **{name: self.cleaned_data[name] for name in compared})
         found = typed.similar_for(self.user)
         if found and self.cleaned_data["despite"] != _keys(found):
             raise Alike(found)
@@ -81,6 +85,18 @@ def _keys(customers):
     return ",".join(str(customer.pk) for customer in customers)
 
 
+class NewCustomerForm(CustomerForm):
+    """No more than a customer needs."""
+
+    asks_custom = NEEDED
+    website = None
+
+    class Meta:
+        model = Customer
+        fields = ["name", "phone", "industry"]
+        widgets = {"phone": telephone()}
+
+
 class ContactForm(RecordForm):
     """What is known of a person at a customer; a contact stays with the customer that it was entered for."""
 
@@ -102,7 +118,52 @@ class ContactForm(RecordForm):
             del self.fields["customer"]
 
 
+class NewContactForm(ContactForm):
+    """No more than one needs to call somebody."""
+
+    asks_custom = NEEDED
+
+    class Meta:
+        model = Contact
+        fields = ["customer", "name", "title", "mobile"]
+        widgets = {"mobile": telephone()}
+
+
 class TransferForm(Form):
     """Who is to be in charge from now on."""
 
     owner = PersonPicker(label=_("New person in charge"))
+
+
+class FollowUpsForm(Form):
+    """A call, a meeting … about many customers or opportunities, or planned for each of them; and what comes next."""
+
+    at = MomentField(label=_("When"), help_text=_("In the past: it is done. Ahead: it is planned."))
+    next_at = MomentField(label=_("Next follow-up"), required=False)
+    next_content = forms.CharField(
+        label=_("What comes next"),
+        required=False,
+        widget=forms.Textarea({"rows": 2}),
+        help_text=_("Empty means the same again."),
+    )
+
+    def __init__(self, *args, **kwargs):
+        field = Customer.follow_ups.rel.related_model._meta.get_field
+        kind = field("kind").formfield(empty_label=None)  # it is filled in beforehand
+        content = field("content").formfield(widget=forms.Textarea({"rows": 4}))
+        declared = type(self).base_fields
+        self.base_fields = {"kind": kind, "at": declared["at"], "content": content} | declared
+        super().__init__(*args, **kwargs)
+        self.initial.setdefault("at", timezone.now())
+
+    def clean(self):
+        cleaned = super().clean()
+        ask_when_next(self)
+        return cleaned
+
+
+def ask_when_next(form):
+    """This will ask, where a form of follow-ups says what comes next, when that is to be."""
+    said = form.cleaned_data
+    if said.get("next_content") and not said.get("next_at") and "next_at" not in form.errors:
+        form.add_error("next_at", _("Say when this is to be done."))

@@ -7,51 +7,59 @@ from django.db.models import Count
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
+from django.utils.translation import ngettext, ngettext_lazy
 
-from crm import shown
+from crm import columns
+from crm.columns import Column, tagged
 from crm.exports import Out
-from crm.names import localized
-from crm.pages import Column, Figure, Listing, Tab
+from crm.pages import Figure, Listing, Tab
+from customers import bulk
 from customers.models import Contact, Customer
+
+
+def open_of(row):
+    return tagged('<a class="to-list over" href="%s">%s</a>', row["open_url"], row["open"]) if row["open"] else ""
 
 
 class CustomerList(Listing):
     model = Customer
     name = "customers"
     heading = _("Customers")
+    counted = ngettext_lazy("%(count)d customer", "%(count)d customers", "count")
+    acts = bulk.CUSTOMERS
+    has_menus = True
+    read_along = ("owner", "department")
     template = "customers/customers.html"
     nothing = (_("No customers yet"), _("The customers in your charge appear here."))
-    sorts = {"name": "name_key"}
+    sorts = {"name": "name_key", "created": "created_at", "changed": "updated_at"}
     columns = [
-        Column(_("Customer name"), "", "name"),
-        Column(_("Industry"), "hide-narrow"),
-        Column(_("Customer level")),
-        Column(_("Status")),
-        Column(_("Open opportunities"), "right"),
-        Column(_("Person in charge"), "gap hide-narrow"),
-        Column(_("Created"), "right hide-mid"),
+        columns.name("name", _("Customer name"), sort="name", outs="name"),
+        columns.picked("industry", _("Industry"), classes="hide-narrow", td="grow cut", shown=True),
+        columns.picked("level", _("Customer level"), td="fit p4", shown=True),
+        columns.choice("status", _("Status"), Customer.Status, td="fit p2", shown=True),
+        Column(
+            "open",
+            _("Open opportunities"),
+            "right",
+            td="fit num",
+            cell=open_of,
+            outs=Out(_("Open opportunities"), None, batch=lambda listing, pks: listing.open_of(pks)),
+        ),
+        columns.short("owner", _("Person in charge"), path="owner__name", classes="gap hide-narrow", shown=True),
+        columns.day("created_at", _("Created"), classes="right hide-mid", sort="created", shown=True),
+        columns.choice("kind", _("Kind"), Customer.Kind),
+        columns.short("tax_id", _("Tax id")),
+        columns.text("website", _("Website")),
+        columns.short("phone", _("Phone")),
+        columns.text("address", _("Address")),
+        columns.text("description", _("Description")),
+        columns.picked("department", _("Department")),
+        columns.files("customer"),
+        columns.day("updated_at", _("Changed"), sort="changed"),
     ]
-    values = ["pk", "name", "industry__names", "level__names", "status", "owner__name", "created_at"]
-    exported = [
-        Out(_("Customer name"), "name"),
-        Out(_("Industry"), "industry"),
-        Out(_("Customer level"), "level"),
-        Out(_("Status"), "status", lambda status: str(Customer.Status(status).label)),
-        Out(_("Open opportunities"), None, batch=lambda listing, pks: listing.open_of(pks)),
-        Out(_("Person in charge"), "owner__name"),
-        Out(_("Created"), "created_at"),
-    ]
-    exported_besides = [
-        Out(_("Kind"), "kind", lambda kind: str(Customer.Kind(kind).label)),
-        Out(_("Tax id"), "tax_id"),
-        Out(_("Website"), "website"),
-        Out(_("Phone"), "phone"),
-        Out(_("Address"), "address"),
-        Out(_("Description"), "description"),
-        Out(_("Department"), "department"),
-        Out(_("Changed"), "updated_at"),
-    ]
+    values = ["pk", "name", "owner_id"]
+    edits = ("name", "industry", "level", "status", "phone", "website", "tax_id", "address")
+    steps = True
     filters = ["status", "industry", "level", "kind", "owner", "department"]
     tabs = [
         Tab(_("All"), {}),
@@ -60,17 +68,13 @@ class CustomerList(Listing):
         Tab(Customer.Status.TRADING.label, {"status": "trading"}),
     ]
 
-    def row(self, pk, name, industry, level, status, owner, created_at):
+    def row(self, pk, name, owner_id):
         return {
             "url": self.url(pk),
             "name": name,
-            "industry": localized(industry or {}),
-            "level": localized(level or {}),
-            "status": Customer.Status(status).label,
+            "owner_id": owner_id,
             "open": self._open.get(pk, 0),
             "open_url": f"{self._opportunities}?state=open&customer={pk}",
-            "owner": owner,
-            "created": shown.day(created_at),
         }
 
     @cached_property
@@ -97,46 +101,39 @@ class ContactList(Listing):
     name = "contacts"
     formats = ["xlsx", "csv", "vcf"]
     heading = _("Contacts")
+    counted = ngettext_lazy("%(count)d contact", "%(count)d contacts", "count")
+    acts = bulk.CONTACTS
+    has_menus = True
+    read_along = ("customer",)
     template = "customers/contacts.html"
     nothing = (_("No contacts yet"), _("The people at your customers appear here."))
-    sorts = {"name": "name_key"}
+    sorts = {"name": "name_key", "created": "created_at", "changed": "updated_at"}
     columns = [
-        Column(_("Name"), "", "name"),
-        Column(_("Customer")),
-        Column(_("Job title"), "hide-narrow"),
-        Column(_("Phone")),
-        Column(_("E-mail"), "hide-narrow"),
-        Column(_("Person in charge"), "hide-narrow"),
+        columns.name("name", _("Name"), sort="name", outs="name"),
+        columns.short("customer", _("Customer"), path="customer__name", td="grow cut p2", shown=True),
+        columns.short("title", _("Job title"), classes="hide-narrow", shown=True),
+        Column(
+            "phone",
+            _("Phone"),
+            td="fit num p4",
+            cell=lambda row: row["phone"],
+            outs=(Out(_("Phone"), "phone"), Out(_("Mobile"), "mobile")),
+        ),
+        columns.short("email", _("E-mail"), classes="hide-narrow", shown=True),
+        columns.short("owner", _("Person in charge"), path="owner__name", classes="hide-narrow", shown=True),
+        columns.text("description", _("Description")),
+        columns.picked("department", _("Department")),
+        columns.day("created_at", _("Created"), sort="created"),
+        columns.day("updated_at", _("Changed"), sort="changed"),
     ]
-    values = ["pk", "name", "customer__name", "title", "mobile", "phone", "email", "owner__name"]
-    exported = [
-        Out(_("Name"), "name"),
-        Out(_("Customer"), "customer__name"),
-        Out(_("Job title"), "title"),
-        Out(_("Phone"), "phone"),
-        Out(_("Mobile"), "mobile"),
-        Out(_("E-mail"), "email"),
-        Out(_("Person in charge"), "owner__name"),
-    ]
-    exported_besides = [
-        Out(_("Description"), "description"),
-        Out(_("Department"), "department"),
-        Out(_("Created"), "created_at"),
-        Out(_("Changed"), "updated_at"),
-    ]
+    values = ["pk", "name", "mobile", "phone", "owner_id"]
+    edits = ("name", "title", "phone", "email")
+    steps = True
     filters = ["owner", "department"]
     tabs = [Tab(_("All"), {}), Tab(_("Mine"), {"owner": "me"})]
 
-    def row(self, pk, name, customer, title, mobile, phone, email, owner):
-        return {
-            "url": self.url(pk),
-            "name": name,
-            "customer": customer,
-            "title": title,
-            "phone": mobile or phone,
-            "email": email,
-            "owner": owner,
-        }
+    def row(self, pk, name, mobile, phone, owner_id):
+        return {"url": self.url(pk), "name": name, "phone": mobile or phone, "owner_id": owner_id}
 
     def cards(self, found):
         """This will give contacts as vCards, which telephones and mail programs take."""

@@ -8,13 +8,16 @@ from django.utils import timezone
 from django.utils.translation import gettext, ngettext, ngettext_lazy
 from django.utils.translation import gettext_lazy as _
 
-from crm import kinds, permissions
+from crm import kinds, linked, permissions
+from crm.custom_values import Customised, CustomValue
 from crm.models import Audit, Placed
 from crm.names import Picklist
 from crm.pinyin import sort_key
 from crm.querysets import Guarded
+from crm.texts import Findable
 from crm.verbs import Gone, NotAllowed, Refused, acting, enter_as, whole
 from customers import similar
+from customers.texts import ContactText, CustomerText
 from notices.files import Filed
 from notices.history import Event, Recorded, describe
 from notices.models import Comment, Message
@@ -57,7 +60,7 @@ class CustomerQuerySet(Guarded):
         return self.order_by("name_key", "id")
 
 
-class Customer(Placed, Filed, Recorded):
+class Customer(Placed, Filed, Customised, Recorded, Findable):
     """
     An organisation, or a person without one, that may buy. Nobody sees it whole but its owner and their superiors.
     """
@@ -71,6 +74,8 @@ class Customer(Placed, Filed, Recorded):
         TRADING = "trading", _("Trading")
 
     guard = "customer"
+    TEXT = CustomerText
+    SAID_BY = ("name", "tax_id", "website", "phone")
     IN_HAND = ngettext_lazy("%(count)d customer", "%(count)d customers", "count")
     TRACKED = (
         "name",
@@ -95,7 +100,16 @@ class Customer(Placed, Filed, Recorded):
         owner=kinds.Person(),
         department=kinds.InDepartment(),
         name=kinds.Text(),
+        contacts=linked.ManyRecords(_("Contacts"), "contacts.pk"),
+        has_open=linked.HasSeen(_("Has open opportunities"), "opportunities", lambda found: found.open()),
+        phone=kinds.Text(),
+        website=kinds.Text(),
+        address=kinds.Text(),
+        tax_id=kinds.Text(),
+        has_files=kinds.Has(_("Has files"), "file_count"),
         created_at=kinds.Moment(),
+        updated_at=kinds.Moment(),
+        created_by=kinds.Person(_("Entered by")),
     )
 
     name = models.CharField(_("customer name"), max_length=200)
@@ -135,6 +149,8 @@ class Customer(Placed, Filed, Recorded):
         verbose_name_plural = _("customers")
         indexes = [
             models.Index(fields=["name_key", "id"], name="customer_name"),
+            models.Index(fields=["created_at", "id"], name="customer_created"),
+            models.Index(fields=["updated_at", "id"], name="customer_changed"),
             models.Index(fields=["owner", "name_key", "id"], name="customer_owner"),
             models.Index(fields=["department", "name_key", "id"], name="customer_department"),
             models.Index(fields=["city", "name_key", "id"], name="customer_city"),
@@ -162,6 +178,12 @@ class Customer(Placed, Filed, Recorded):
         for column, key in similar.keys_of(self).items():
             setattr(self, column, key)
 
+    @classmethod
+    def tell_others(cls, pks):
+        opportunities = cls.opportunities.rel.related_model
+        for _done in opportunities.TEXT.write_all(opportunities._base_manager.filter(customer__in=pks)):
+            pass
+
     def similar_for(self, user):
         """This will list the customers that look like this one, of those whose name `user` may know."""
         return similar.similar(Customer.objects.named_to(user), similar.keys_of(self), besides=self.pk)
@@ -186,13 +208,13 @@ class Customer(Placed, Filed, Recorded):
             customer.place(customer.owner.department)
             customer.settle()
         cls.objects.bulk_create(customers)
+        cls.keep_custom(customers)
         Event.objects.bulk_create(customer.event("created", by=by) for customer in customers)
 
     def change(self, *, by, seen=None, **values):
         """This will give the customer other values. Raises NotAllowed, Stale."""
         with acting(by, "change", self, seen=seen) as it:
-            for name, value in values.items():
-                setattr(it, name, value)
+            it.put(values)
             if it.changes():
                 it.record("changed", by=by)
 
@@ -200,23 +222,28 @@ class Customer(Placed, Filed, Recorded):
     def held_by(cls, person):
         return cls.objects.filter(owner=person)
 
-    def transfer(self, *, to, by, seen=None, tell=True):
+    def transfer(self, *, to, by, seen=None, tell=True, back_to=None, planned=None):
         """
         This will put somebody else in charge of the customer and of its contacts; what the one before planned with
         it goes along, and its opportunities stay where they are. Unless `tell`, nobody gets a message: a handover
-        sends one for all. Raises NotAllowed, Refused, Stale.
+        sends one for all. Where a transfer is undone, `back_to` is the department it was in, and whoever might transfer
+        it as it was then may; `planned` are the keys of what was planned that went along then, and comes back. Raises
+        NotAllowed, Refused, Stale.
         """
-        with acting(by, "change", self, seen=seen) as it:
+        with acting(by, "change" if back_to is None else None, self, seen=seen) as it:
             before = it.owner
             if not to.is_active or to.department_id is None:
                 raise Refused(_("%(name)s cannot be put in charge.") % {"name": to}, field="owner")
             if to == before:
                 raise Refused(_("%(name)s is in charge already.") % {"name": to}, field="owner")
             it.owner = to
-            it.place(to.department)
-            it.record("transferred", by=by)
+            it.place(back_to or to.department)
+            if back_to is not None and not permissions.permits_now(by, "change", it):
+                raise NotAllowed()
+            along = it.follow_ups.planned().filter(opportunity=None).whose(before, planned)
+            it.record("transferred", by=by, planned=along)
             it.contacts.update(owner=to, department=it.department_id, province=it.province_id, city=it.city_id)
-            it.follow_ups.planned().filter(opportunity=None, owner=before).update(owner=to)
+            it.follow_ups.filter(pk__in=along).update(owner=to)
             if tell:
                 Message.tell([to, before], "transferred", it, by=by, to=describe(to))
 
@@ -253,8 +280,13 @@ class Customer(Placed, Filed, Recorded):
                 raise Refused(why)
             Audit.note("customer_deleted", by=by, customer=describe(it))
             it.note("deleted", by=by)
-            histories = [Event.objects.about(one) for one in (it, *it.contacts.all())]
-            Recycled.put(it, by=by, along=[Comment.objects.about(it), *histories])
+            people = list(it.contacts.all())
+            histories = [Event.objects.about(one) for one in (it, *people)]
+            added = [
+                CustomValue.objects.held_by(Customer, [it.pk]),
+                CustomValue.objects.held_by(Contact, [one.pk for one in people]),
+            ]
+            Recycled.put(it, by=by, along=[Comment.objects.about(it), *histories, *added])
 
     hangs_on = None  # what the recycle bin asks: it belongs to nothing
 
@@ -266,8 +298,6 @@ class Customer(Placed, Filed, Recorded):
 
 
 class ContactQuerySet(Guarded):
-    searched = ("name", "mobile", "phone", "email")
-
     def keys(self, reason, user):
         if reason == permissions.THROUGH:
             placements = self.model.placements.rel.related_model
@@ -279,10 +309,12 @@ class ContactQuerySet(Guarded):
         return self.order_by("name_key", "id")
 
 
-class Contact(Placed, Recorded):
+class Contact(Placed, Customised, Recorded, Findable):
     """A person at a customer; in the charge, and in the department, of the customer's owner."""
 
     guard = "contact"
+    TEXT = ContactText
+    SAID_BY = ("name", "email", "mobile", "phone")
     TRACKED = ("name", "customer", "title", "phone", "mobile", "email", "description")
 
     CONDITIONS = kinds.Fields(
@@ -291,7 +323,16 @@ class Contact(Placed, Recorded):
         department=kinds.InDepartment(),
         name=kinds.Text(),
         title=kinds.Text(),
+        mobile=kinds.Text(),
+        phone=kinds.Text(),
+        email=kinds.Text(),
+        customer_industry=linked.Through(_("Industry of the customer"), "customer", "industry"),
+        customer_level=linked.Through(_("Level of the customer"), "customer", "level"),
+        customer_status=linked.Through(_("Status of the customer"), "customer", "status"),
+        on_open=linked.HasSeen(_("On open opportunities"), "opportunities", lambda found: found.open()),
         created_at=kinds.Moment(),
+        updated_at=kinds.Moment(),
+        created_by=kinds.Person(_("Entered by")),
     )
 
     customer = models.ForeignKey(Customer, models.CASCADE, related_name="contacts", verbose_name=_("customer"))
@@ -319,6 +360,8 @@ class Contact(Placed, Recorded):
         verbose_name_plural = _("contacts")
         indexes = [
             models.Index(fields=["name_key", "id"], name="contact_name"),
+            models.Index(fields=["created_at", "id"], name="contact_created"),
+            models.Index(fields=["updated_at", "id"], name="contact_changed"),
             models.Index(fields=["owner", "name_key", "id"], name="contact_owner"),
             models.Index(fields=["department", "name_key", "id"], name="contact_department"),
             models.Index(fields=["city", "name_key", "id"], name="contact_city"),
@@ -372,6 +415,7 @@ class Contact(Placed, Recorded):
             contact._follow(customers[contact.customer_id])
             contact.name_key = sort_key(contact.name)
         cls.objects.bulk_create(contacts)
+        cls.keep_custom(contacts)
         happened = []
         for contact in contacts:
             contact.told_along = [
@@ -392,8 +436,7 @@ class Contact(Placed, Recorded):
 
     def _change(self, by, seen, values):
         with acting(by, "change", self, seen=seen) as it:
-            for name, value in values.items():
-                setattr(it, name, value)
+            it.put(values)
             changes = it.changes()
             if "customer" in changes:
                 if not permissions.permits(by, "add_contact", it.customer):
@@ -436,7 +479,8 @@ class Contact(Placed, Recorded):
                 raise Refused(why)
             it.customer.note("contact_deleted", by=by, contact=it.name)
             it.note("deleted", by=by)
-            Recycled.put(it, by=by, along=[Event.objects.about(it)])
+            added = CustomValue.objects.held_by(Contact, [it.pk])
+            Recycled.put(it, by=by, along=[Event.objects.about(it), added])
 
     @property
     def hangs_on(self):

@@ -23,12 +23,14 @@ class CustomerPicker(PickerField):
     def create_row(self, user, text):
         if not allows(user, "create"):
             return None
-        return _("New customer “%(name)s”") % {"name": text}, f"{reverse('customer_new')}?{urlencode({'name': text})}"
+        address = reverse("quick_new", args=["customer"])
+        return _("New customer “%(name)s”") % {"name": text}, f"{address}?{urlencode({'name': text})}"
 
 
 class ContactPicker(PickerField):
-    """A contact that the reader sees; `of` narrows to one customer's."""
+    """A contact that the reader sees; `of` narrows to one customer's. The last row enters a new one."""
 
+    customer = None  # the key of the one to whose people it is narrowed
     url_name = "contact_pick"
 
     def queryset_for(self, user):
@@ -42,7 +44,15 @@ class ContactPicker(PickerField):
     def narrow(self, query):
         customer = query.get("customer", "")
         if customer.isascii() and customer.isdigit() and len(customer) < 19:
-            self.queryset = self.queryset.filter(customer=int(customer))
+            self.customer = int(customer)
+            self.queryset = self.queryset.filter(customer=self.customer)
+
+    def create_row(self, user, text):
+        if not allows(user, "create"):
+            return None
+        asked = {"name": text} | ({"customer": self.customer} if self.customer else {})
+        address = reverse("quick_new", args=["contact"])
+        return _("New contact “%(name)s”") % {"name": text}, f"{address}?{urlencode(asked)}"
 
     def second(self, contact):
         if not contact.title:

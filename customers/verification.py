@@ -17,6 +17,7 @@ def differences():
         if {column: getattr(customer, column) for column in columns} != similar.keys_of(customer):
             yield f"customer {customer.pk}: the keys it is compared by are not those of its fields"
     for model in (Customer, Contact):
+        yield from model.TEXT.differences()
         for pk, name, key in model.objects.order_by("pk").values_list("pk", "name", "name_key").iterator():
             if key != sort_key(name):
                 yield f"{model._meta.model_name} {pk}: its sort key is not that of its name"

@@ -2,12 +2,14 @@
 
 from django.contrib import messages
 from django.db.models import Count, Window
+from django.forms.models import model_to_dict
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from crm.forms import Form, posted
+from crm.forms import Form, posted, typed_before
 from crm.permissions import fetch, require
+from crm.recent import page_of
 from customers import similar
 from customers.forms import ContactForm, CustomerForm, TransferForm
 from customers.models import Contact, Customer
@@ -25,7 +27,8 @@ def customer_page(request, pk):
     customer = fetch(request.user, "name", Customer, queryset=whole, pk=pk)
     contacts = customer.contacts.visible_to(request.user).in_order()
     if "view" not in customer.may:
-        return render(request, "customers/name_card.html", {"customer": customer, "contacts": contacts})
+        context = {"customer": customer, "contacts": contacts}
+        return page_of(request, customer, "customers/name_card.html", context)
     opportunities = customer.opportunities.visible_to(request.user)
     context = {
         "customer": customer,
@@ -36,16 +39,27 @@ def customer_page(request, pk):
         **talk(customer, request.user),
         **history(customer),
     }
-    return render(request, "customers/customer.html", context)
+    return page_of(request, customer, "customers/customer.html", context)
 
 
 def customer_new(request):
     require(request.user, "create")
-    form = CustomerForm(posted(request), user=request.user, initial={"name": request.GET.get("name", "")[:200]})
+    form = CustomerForm(posted(request), user=request.user, initial=typed_before(request, CustomerForm))
     if form.is_valid() and (customer := form.make()):
         messages.success(request, _("Customer saved."))
         return redirect(customer)
     return render(request, "customers/customer_form.html", {"form": form}, status=form.status)
+
+
+def customer_copy(request, pk):
+    """This will offer what is known of a customer to be entered as another one; nothing is there until it is saved."""
+    customer = fetch(request.user, "copy", Customer, pk=pk)
+    require(request.user, "create")
+    form = CustomerForm(posted(request), user=request.user, initial=model_to_dict(customer, CustomerForm.Meta.fields))
+    if form.is_valid() and (made := form.make()):
+        messages.success(request, _("Customer saved."))
+        return redirect(made)
+    return render(request, "customers/customer_form.html", {"form": form, "copied": customer}, status=form.status)
 
 
 @require_safe
@@ -102,16 +116,27 @@ def contact_page(request, pk):
         **follow_ups(contact, request.user),
         **(history(contact) if "change" in contact.may else {}),
     }
-    return render(request, "customers/contact.html", context)
+    return page_of(request, contact, "customers/contact.html", context)
 
 
 def contact_new(request):
     require(request.user, "create")
-    form = ContactForm(posted(request), user=request.user, initial={"customer": request.GET.get("customer")})
+    form = ContactForm(posted(request), user=request.user, initial=typed_before(request, ContactForm))
     if form.is_valid() and (contact := form.make()):
         messages.success(request, _("Contact saved."))
         return redirect(contact.customer if "customer" in request.GET else contact)
     return render(request, "customers/contact_form.html", {"form": form}, status=form.status)
+
+
+def contact_copy(request, pk):
+    """This will offer what is known of a person to be entered as another one; nothing is there until it is saved."""
+    contact = fetch(request.user, "copy", Contact, queryset=Contact.objects.select_related("customer"), pk=pk)
+    require(request.user, "create")
+    form = ContactForm(posted(request), user=request.user, initial=model_to_dict(contact, ContactForm.Meta.fields))
+    if form.is_valid() and (made := form.make()):
+        messages.success(request, _("Contact saved."))
+        return redirect(made)
+    return render(request, "customers/contact_form.html", {"form": form, "copied": contact}, status=form.status)
 
 
 def contact_edit(request, pk):

@@ -10,6 +10,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from crm import files
 from crm.forms import Form, posted
+from crm.pages import came_from
 from crm.permissions import fetch
 from crm.verbs import Refused
 from notices.documents import Document, with_file
@@ -32,7 +33,7 @@ def files_of(request, kind, pk):
             kept, refused, status = [], [("", error.message)], error.status
         if kept and not request.htmx and not refused:
             messages.success(request, said(kept))
-            return redirect(request.path)
+            return redirect(request.get_full_path())
         if not kept and not refused:
             refused = [("", _("Choose at least one file."))]
     shown = list(File.objects.about(about))
@@ -50,6 +51,7 @@ def files_of(request, kind, pk):
         "links": links,
         "count": len(shown) + len(links),
         "is_document": isinstance(about, Document),
+        "list_url": came_from(request),
         "refused": refused,
         "may_add": about.files_permit(request.user, "add_file"),
         "may_change": changes,

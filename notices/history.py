@@ -147,17 +147,20 @@ class Recorded(models.Model):
         event.save(force_insert=True)
         return event
 
-    def give(self, values, *, by, seen=None):
+    def give(self, values, *, by, seen=None, planned=None):
         """
         This will give the record other values by its own verbs: `change`, and `transfer` where somebody else is to be
-        in charge, of which nobody is told. Raises as these.
+        in charge, of which nobody is told; a department beside is the one that a transfer goes back to, and `planned`
+        the keys of the follow-ups that come back with it. Raises as these.
         """
-        others = {name: value for name, value in values.items() if name != "owner"}
+        moved = {"owner", "department"} if "owner" in values else {"owner"}
+        others = {name: value for name, value in values.items() if name not in moved}
         if others:
             self.change(by=by, seen=seen, **others)
             seen = self.version
         if "owner" in values and values["owner"] != self.owner:
-            self.transfer(to=values["owner"], by=by, seen=seen, tell=False)
+            back_to = values.get("department")
+            self.transfer(to=values["owner"], by=by, seen=seen, tell=False, back_to=back_to, planned=planned)
 
     # What crm.journal asks
 
@@ -215,6 +218,15 @@ class Recorded(models.Model):
     def taken_back(cls, records):
         """This will bring in line what followed from `records`, which were entered and are gone."""
 
+    @staticmethod
+    def _planned(entry):
+        """This will give the keys of the follow-ups that went along where `entry` tells of a transfer, or None."""
+        moved = Event.objects.filter(pk__in=entry.along, kind="transferred").order_by("pk").first()
+        return moved and moved.data.get("planned")
+
+    def was_set_back(self, since):
+        """This will bring in line what follows from its having got back what it was at the version `since`."""
+
     @classmethod
     def set_back(cls, entry, *, by):
         """This will give the record of `entry` its values from before, and give "", or why it did not."""
@@ -223,7 +235,8 @@ class Recorded(models.Model):
             return _("It was deleted since.")
         try:
             with transaction.atomic():
-                record.give(entry.values(), by=by, seen=entry.version)
+                record.give(entry.values(), by=by, seen=entry.version, planned=cls._planned(entry))
+                record.was_set_back(entry.since)
         except Stale:
             return _("It was changed since.")
         except Refused as refused:

@@ -507,15 +507,19 @@ class Comment(About, Recorded):
         """This will tell whether `user` wrote it, and not long ago."""
         return self.by_id == user.pk and timezone.now() - self.at < self.CHANGEABLE_FOR
 
-    def add(self, *, by):
-        """This will add the comment, and tell those whom it mentions. Raises NotAllowed, Refused, Gone."""
+    def add(self, *, by, tell=True):
+        """
+        This will add the comment, and tell those whom it mentions, unless somebody else does. Raises NotAllowed,
+        Refused, Gone.
+        """
         with whole():
             about = self._open(by)
             people = self._mention(about)
             self.by = by
             self.save(force_insert=True)
             about.note("commented", by=by, comment=self.text)
-            self._tell(people, about, by)
+            if tell:
+                self.tell(people, about, by=by)
 
     def change(self, *, by, text, seen=None):
         """
@@ -532,7 +536,7 @@ class Comment(About, Recorded):
             about.note("comment_changed", by=by, changes=it.changes())
             it.version += 1
             it.save()
-            it._tell([person for person in people if person.pk not in known], about, by)
+            it.tell([person for person in people if person.pk not in known], about, by=by)
 
     def delete_(self, *, by, seen=None):
         """This will delete the comment; the history keeps what it said. Raises NotAllowed, Stale, Refused, Gone."""
@@ -595,8 +599,13 @@ class Comment(About, Recorded):
         self.mentioned = [{"id": person.pk, "label": name} for name, person in found.items()]
         return list(found.values())
 
-    def _tell(self, people, about, by):
-        Message.tell(people, "mentioned", about, by=by, comment=self.text[:200], place=f"comment-{self.pk}")
+    def tell(self, people, about, *, by, count=1):
+        """This will tell people that it mentions them; where it stands on `count` records, of all by this one."""
+        said = {"comment": self.text[:200], "place": f"comment-{self.pk}"}
+        if count == 1:
+            Message.tell(people, "mentioned", about, by=by, **said)
+        else:
+            Message.tell(people, "mentioned_many", about, by=by, count=count, **said)
 
 
 def _goes_on(name, rest):

@@ -18,10 +18,14 @@ DIGEST_AT = time(8)  # of the reader's own day
 GROUPS = {
     "tasks": (_("Tasks that wait for you"), ["task"]),
     "decisions": (_("Decisions"), ["granted", "returned", "withdrawn"]),
-    "mentions": (_("Mentions"), ["mentioned"]),
-    "work": (_("Shares and transfers"), ["shared", "transferred", "reassigned", "handed_over", "charged"]),
+    "mentions": (_("Mentions"), ["mentioned", "mentioned_many"]),
+    "work": (
+        _("Shares and transfers"),
+        ["shared", "shared_many", "transferred", "transferred_many", "reassigned", "handed_over", "charged"],
+    ),
     "announcements": (_("Announcements"), ["announcement_reminder"]),
     "imports": (_("Imports"), ["file_imported"]),
+    "bulk": (_("Bulk actions"), ["bulk_ended", "bulk_broken", "bulk_undone"]),
 }
 ALWAYS_IN_APP = {"tasks"}  # which stand in the list of tasks, and are no messages
 _GROUP_OF = {kind: group for group, (_label, kinds) in GROUPS.items() for kind in kinds}

@@ -21,6 +21,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from crm import files
+from crm.custom_values import CustomValue, refuse_taken
 from crm.models import Audit
 from crm.names import Picklist
 from crm.permissions import allows
@@ -161,6 +162,7 @@ class Recycled(About):
         except IntegrityError as error:
             if Crossed.is_told_by(error):
                 raise
+            refuse_taken([row for row in fitted if isinstance(row, CustomValue)])
             raise Refused(_("A part of it is there already, so it cannot be restored.")) from error
         for label, field, pk, value, condition in it.links:
             rows = apps.get_model(label)._base_manager.filter(**{"pk": pk, field: None}, **condition)

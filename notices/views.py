@@ -12,6 +12,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from crm.forms import Form, posted
 from crm.permissions import allows, fetch, require
+from crm.recent import page_of
 from notices.forms import AnnouncementForm, CommentForm, NotificationForm
 from notices.history import CHANGES, TOPICS, Event
 from notices.models import Announcement, Comment, Message, look
@@ -102,7 +103,7 @@ def announcement(request, pk):
     confirmed = not found.must_confirm or found.reads.filter(by=request.user, confirmed_at__isnull=False).exists()
     asked = not confirmed and Announcement.objects.for_reader(request.user).filter(pk=pk).exists()
     context = {"announcement": found, "may_announce": allows(request.user, "announce"), "asked": asked}
-    return render(request, "notices/announcement.html", context)
+    return page_of(request, found, "notices/announcement.html", context)
 
 
 @require_POST

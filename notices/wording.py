@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext
 
 from crm import shown
+from crm.custom_fields import PREFIX, CustomField, field_of
 from crm.names import localized
 from notices.history import Event
 from notices.models import Comment
@@ -121,8 +122,11 @@ TOLD = {
         gettext_lazy("%(who)s asks you to approve the termination."),
     ),
     "mentioned": gettext_lazy("%(who)s mentioned you."),
+    "mentioned_many": gettext_lazy("%(who)s mentioned you on this and others, %(count)s in all."),
     "shared": gettext_lazy("%(who)s shared it with you."),
     "shared_to_edit": gettext_lazy("%(who)s shared it with you. You may edit it."),
+    "shared_many": gettext_lazy("%(who)s shared this and others with you, %(count)s in all."),
+    "transferred_many": gettext_lazy("%(who)s put %(to)s in charge of this and others, %(count)s in all."),
     "file_imported": gettext_lazy(
         "%(who)s has imported the file. Of %(rows)s rows, %(new)s came in, %(there)s were there already, "
         "%(refused)s were refused."
@@ -131,6 +135,14 @@ TOLD = {
         "%(who)s has imported the file. Of %(rows)s rows, %(new)s came in, %(updated)s changed what was there, "
         "%(there)s were there already, %(refused)s were refused."
     ),
+    "bulk_ended": gettext_lazy(
+        "%(who)s has gone through all of them: %(done)s done, %(refused)s refused, %(skipped)s skipped."
+    ),
+    "bulk_broken": gettext_lazy(
+        "%(who)s could not go through all of them: %(done)s done, %(refused)s refused, %(skipped)s skipped, "
+        "%(waiting)s not reached."
+    ),
+    "bulk_undone": gettext_lazy("%(who)s has undone it: %(undone)s are what they were, %(left)s had to be left."),
     "handed_over": gettext_lazy("%(who)s handed work of %(leaver)s over to you, %(count)s in all."),
     "announcement_reminder": gettext_lazy("%(who)s asks you to read this announcement."),
     "invited": gettext_lazy(
@@ -253,9 +265,7 @@ def changes(event):
     model, figures = _model(event), event.data.get("figures") or {}
     own = [(_field(model, name), name, event.changes[name]) for name in _ordered(event.changes, model.TRACKED)]
     own += [(_figure(model, name), name, figures[name]) for name in _ordered(figures, [*FIGURES])]
-    return [
-        Change(capfirst(_name(field, name)), *(_shown(field, side) for side in sides)) for field, name, sides in own
-    ]
+    return [Change(capfirst(_name(field, name)), *(_side(field, side) for side in sides)) for field, name, sides in own]
 
 
 def icon(event):
@@ -339,11 +349,11 @@ def _model(event):
 
 
 def _field(model, name):
-    """This will give the field of that name, or None where the model has it no more."""
+    """This will give the field of that name, one that was added too; None where the model has it no more."""
     try:
         return model._meta.get_field(name)
     except FieldDoesNotExist:
-        return None
+        return field_of(model, name)
 
 
 def _figure(model, name):
@@ -356,10 +366,17 @@ def _name(field, name):
     if name == "done_at":  # set by ticking off, so it is no field of a form
         return pgettext("follow-up", "done")
     if field is None:
-        return name
+        return _("a field that was erased") if name.startswith(PREFIX) else name
+    if isinstance(field, CustomField):
+        return field.name
     if field.auto_created:  # what points here, such as the lines of an opportunity
         return str(field.related_model._meta.verbose_name_plural)
     return str(field.verbose_name)
+
+
+def _side(field, value):
+    """This will word one side of a change, of a field that administrators added too."""
+    return field.told(value) if isinstance(field, CustomField) else _shown(field, value)
 
 
 def _shown(field, value):

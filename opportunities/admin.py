@@ -27,6 +27,11 @@ class StageAdmin(PicklistAdmin):
     list_filter = ["pipeline", "active"]
     ordering = ["pipeline", "order"]
 
+    def formfield_for_dbfield(self, field, request, **kwargs):
+        if field.name == "hints":
+            return NamesField(label=field.verbose_name, required=False)
+        return super().formfield_for_dbfield(field, request, **kwargs)
+
     def get_readonly_fields(self, request, obj=None):
         return [*super().get_readonly_fields(request, obj), *(["pipeline", "kind", "probability"] if obj else [])]
 

@@ -67,6 +67,7 @@ class Past:
         opportunity.lost_reason = self.lost_reason if self.state == State.TERMINATED else None
         if self.entered_on:
             opportunity.created_at = _morning(self.entered_on)
+        opportunity.stage_since = opportunity.created_at if self.closed_on is None else _morning(self.closed_on)
         opportunity.settle()
 
     def signing(self):
@@ -81,13 +82,11 @@ class Past:
 
     def movements(self):
         """This will build where it stood: from its entry, and, if it has ended, from its end."""
-        now, entered = self.opportunity.movement(), self.opportunity.created_at
-        now.at = entered if self.closed_on is None else _morning(self.closed_on)
+        now, entered = self.opportunity.movement(self.opportunity.stage_since), self.opportunity.created_at
         if self.closed_on is None:
             return [now]
-        then = self.opportunity.movement()
+        then = self.opportunity.movement(min(entered, now.at))
         then.state, then.stage, then.probability = State.ACTIVE, self.first_stage, self.first_stage.probability
-        then.at = min(entered, now.at)
         return [then, now]
 
 
@@ -129,15 +128,16 @@ class Entry(models.Model):
                 raise Refused(_("This stage is no longer used. Choose another."), field="stage")
         cls._enter(drafts, by=by)
         Event.objects.bulk_create(draft.event("created", by=by) for draft in drafts)
-        Movement.objects.bulk_create(draft.movement() for draft in drafts)
+        Movement.objects.bulk_create(draft.movement(draft.stage_since) for draft in drafts)
         for draft in drafts if told else ():
             Message.tell([draft.owner], "transferred", draft, by=by, to=describe(draft.owner))
 
     def begin(self):
         """This will fill in what a new opportunity has of itself: department, stage, and what follows from those."""
         self.place(self.owner.department)
+        self.stage_since = timezone.now()
         if self.stage_id is None:
-            self.stage = Stage.to_begin_with()
+            self.stage = Stage.to_begin_with(self.owner.department)
         self.probability_typed = self.probability not in (None, self.stage.probability)
         self.settle()
 
@@ -187,6 +187,7 @@ class Entry(models.Model):
         for opportunity, number in zip(opportunities, numbers, strict=True):
             opportunity.number = number
         cls.objects.bulk_create(opportunities)
+        cls.keep_custom(opportunities)
 
 
 def _morning(day):

@@ -4,9 +4,10 @@ from django import forms
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from crm.fields import FilesField, MomentField
+from crm.fields import FilesField
 from crm.forms import RecordForm
 from crm.verbs import whole
+from customers.forms import FollowUpsForm, ask_when_next
 from customers.pickers import ContactPicker
 from notices.files import File
 from opportunities.follow_ups import FollowUp
@@ -15,16 +16,11 @@ from opportunities.follow_ups import FollowUp
 class FollowUpForm(RecordForm):
     """A call, a visit … that was made or is planned, and what comes next."""
 
-    at = MomentField(label=_("When"), help_text=_("In the past: it is done. Ahead: it is planned."))
+    at = FollowUpsForm.base_fields["at"]
     contact = ContactPicker(label=_("With"), required=False)
     files = FilesField(label=_("Files"), required=False)
-    next_at = MomentField(label=_("Next follow-up"), required=False)
-    next_content = forms.CharField(
-        label=_("What comes next"),
-        required=False,
-        widget=forms.Textarea({"rows": 2}),
-        help_text=_("Empty means the same again."),
-    )
+    next_at = FollowUpsForm.base_fields["next_at"]
+    next_content = FollowUpsForm.base_fields["next_content"]
 
     class Meta:
         model = FollowUp
@@ -42,12 +38,7 @@ class FollowUpForm(RecordForm):
 
     def clean(self):
         super().clean()
-        if (
-            self.cleaned_data.get("next_content")
-            and not self.cleaned_data.get("next_at")
-            and "next_at" not in self.errors
-        ):
-            self.add_error("next_at", _("Say when this is to be done."))
+        ask_when_next(self)
 
     @property
     def next(self):

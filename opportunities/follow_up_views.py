@@ -6,7 +6,8 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from crm.forms import Form, posted
+from crm.forms import Form, posted, typed_before
+from crm.pages import came_from
 from crm.permissions import fetch
 from customers.models import Contact, Customer
 from opportunities.follow_up_forms import ChangeForm, DoneForm, FollowUpForm
@@ -51,7 +52,7 @@ def _add(request, about, follow_up):
     initial = {
         "kind": FollowUpKind.to_begin_with(request.session.get(LAST_KIND)),
         "at": timezone.now(),
-        "contact": request.GET.get("contact"),
+        **typed_before(request, FollowUpForm),
     }
     form = FollowUpForm(posted(request), request.FILES or None, user=request.user, instance=follow_up, initial=initial)
     if form.is_valid() and (added := form.make()):
@@ -64,29 +65,32 @@ def _add(request, about, follow_up):
 
 def follow_up_done(request, pk):
     follow_up = fetch(request.user, "change", FollowUp, queryset=FollowUp.objects.with_about(), pk=pk)
+    back = came_from(request) or follow_up.about.get_absolute_url()
     form = DoneForm(posted(request), user=request.user, instance=follow_up)
     if form.is_valid() and form.change():
         messages.success(request, _("Follow-up done."))
-        return redirect(follow_up.about)
-    context = {"form": form, "follow_up": follow_up, "about": follow_up.about}
+        return redirect(back)
+    context = {"form": form, "follow_up": follow_up, "about": follow_up.about, "back": back}
     return render(request, "opportunities/follow_ups/done.html", context, status=form.status)
 
 
 def follow_up_edit(request, pk):
     follow_up = fetch(request.user, "change", FollowUp, queryset=FollowUp.objects.with_about(), pk=pk)
+    back = came_from(request) or follow_up.about.get_absolute_url()
     form = ChangeForm(posted(request), user=request.user, instance=follow_up)
     if form.is_valid() and form.change():
         messages.success(request, _("Follow-up record saved."))
-        return redirect(follow_up.about)
-    context = {"form": form, "follow_up": follow_up, "about": follow_up.about}
+        return redirect(back)
+    context = {"form": form, "follow_up": follow_up, "about": follow_up.about, "back": back}
     return render(request, "opportunities/follow_ups/edit.html", context, status=form.status)
 
 
 def follow_up_delete(request, pk):
     follow_up = fetch(request.user, "delete", FollowUp, queryset=FollowUp.objects.with_about(), pk=pk)
+    back = came_from(request) or follow_up.about.get_absolute_url()
     form = Form(posted(request), user=request.user, record=follow_up)
     if form.is_valid() and form.does(follow_up.delete_):
         messages.success(request, _("Follow-up record deleted."))
-        return redirect(follow_up.about)
-    context = {"form": form, "follow_up": follow_up, "about": follow_up.about}
+        return redirect(back)
+    context = {"form": form, "follow_up": follow_up, "about": follow_up.about, "back": back}
     return render(request, "opportunities/follow_ups/delete.html", context, status=form.status)

@@ -7,17 +7,50 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 
-from crm import permissions
+from crm import kinds, permissions
+from crm.functions import ascii_lower
+from crm.kinds import NOBODY
 from crm.querysets import Guarded
 from crm.verbs import Gone, NotAllowed, Refused, acting, enter_as, locked, whole
 from customers.models import Contact, Customer
 from notices.files import Filed
 from notices.history import Event, Recorded, describe
 from notices.recycle import Recycled
+from opportunities.follow_up_conditions import HasNext, IsDone, IsOverdue, OfDepartment, OfOpportunity, within
 from opportunities.picklists import FollowUpKind
 
 
 class FollowUpQuerySet(Guarded):
+    def mentions(self, word):
+        """
+        This will give the condition that what was written, or the name of what it is about, holds `word`: who sees a
+        follow-up sees both.
+        """
+        found = Q(content__ascii_lower__contains=ascii_lower(word))
+        for about in ("opportunity", "customer"):
+            found |= Q(**{f"{about}__name__ascii_lower__contains": ascii_lower(word)})
+            if word.isascii() and len(word) > 2:
+                found |= Q(**{f"{about}__name_key__contains": word.casefold()})
+        return found
+
+    def branches(self, user, verb="view"):
+        """
+        This will give `visible_to(user)` as disjoint conditions: those about the opportunities that lists find first,
+        by the opportunity's own columns, so that a list in order of time is walked and each row's opportunity looked
+        at; those about the other opportunities seen; and those about customers alone. Nothing but sight is asked so.
+        """
+        if verb != "view":
+            return [Q(pk__in=self.model.objects.permitted(user, verb).order_by().values("pk"))]
+        if self._because(user, "view")[0] is None:
+            return [Q()]
+        opportunities = self.model.opportunity.field.related_model.objects
+        first, *others = opportunities.branches(user) or [NOBODY]
+        others = [Q(opportunity__in=opportunities.filter(other).order_by().values("pk")) for other in others]
+        customers = Customer.objects.visible_to(user).order_by().values("pk")
+        # Said in so many words: what "is not a draft" is met by no opportunity, too.
+        first = within("opportunity", first) & Q(opportunity__isnull=False)
+        return [first, *others, Q(opportunity=None, customer__in=customers)]
+
     def keys(self, reason, user):
         """
         This will look among the rows of this queryset only, so that one record's follow-ups do not ask for
@@ -46,6 +79,11 @@ class FollowUpQuerySet(Guarded):
 
     def planned(self):
         return self.filter(done_at=None)
+
+    def whose(self, owner, among=None):
+        """This will list the keys of those that `owner` is in charge of; where `among` lists keys, of those alone."""
+        ours = self.filter(owner=owner) if among is None else self.filter(owner=owner, pk__in=among)
+        return list(ours.order_by("pk").values_list("pk", flat=True))
 
     def done(self):
         return self.filter(done_at__isnull=False)
@@ -93,12 +131,37 @@ class FollowUp(Filed, Recorded):
     IN_HAND = ngettext_lazy("%(count)d planned follow-up", "%(count)d planned follow-ups", "count")
     TRACKED = ("kind", "content", "at", "done_at", "contact", "owner")
     NAMED_WITHIN = {"contact": "customer"}  # see Recycled.restore
+    CONDITIONS = kinds.Fields(
+        kind=kinds.Pick(),
+        owner=kinds.Person(),
+        at=kinds.Moment(),
+        done=IsDone(_("Done")),
+        overdue=IsOverdue(_("Overdue")),
+        next=HasNext(_("Next one planned")),
+        opportunity=OfOpportunity(),
+        customer=kinds.Record(),
+        department=OfDepartment(),
+        content=kinds.Text(),
+        created_at=kinds.Moment(_("Created")),
+    )
 
     opportunity = models.ForeignKey(
-        "opportunities.Opportunity", models.CASCADE, null=True, blank=True, related_name="follow_ups", db_index=False
+        "opportunities.Opportunity",
+        models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="follow_ups",
+        db_index=False,
+        verbose_name=_("opportunity"),
     )
     customer = models.ForeignKey(
-        Customer, models.CASCADE, null=True, blank=True, related_name="follow_ups", db_index=False
+        Customer,
+        models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="follow_ups",
+        db_index=False,
+        verbose_name=_("customer"),
     )
     contact = models.ForeignKey(
         Contact, models.SET_NULL, null=True, blank=True, related_name="follow_ups", verbose_name=_("with")
@@ -125,6 +188,9 @@ class FollowUp(Filed, Recorded):
             models.Index(fields=["opportunity", "at"], name="follow_up_opportunity"),
             models.Index(fields=["customer", "at"], name="follow_up_customer"),
             models.Index(fields=["owner", "at"], name="follow_up_due", condition=Q(done_at=None)),
+            models.Index(fields=["at", "id"], name="follow_up_at"),
+            models.Index(fields=["at", "id"], name="follow_up_planned", condition=Q(done_at=None)),
+            models.Index(fields=["owner", "at", "id"], name="follow_up_person"),
         ]
         constraints = [
             models.CheckConstraint(

@@ -1,10 +1,12 @@
 """The forms of an opportunity: entering and changing it, and what each act asks for."""
 
 from collections import namedtuple
+from itertools import groupby
 
 from django import forms
 from django.core.exceptions import ValidationError
 from django.db.models import Q, prefetch_related_objects
+from django.forms.models import ModelChoiceIterator
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
@@ -12,6 +14,7 @@ from django.utils.translation import pgettext
 
 from approvals.models import Act, Approval, Step
 from crm import shown
+from crm.custom_forms import NEEDED, form_field
 from crm.fields import AmountField, DayField, PicklistField, narrow
 from crm.forms import Form, RecordForm
 from crm.models import User
@@ -46,6 +49,24 @@ class PercentField(forms.Field):
 
     def prepare_value(self, value):
         return str(_("%(number)s %%")) % {"number": value} if isinstance(value, int) else value
+
+
+class ByPipeline(ModelChoiceIterator):
+    """The stages below the names of their pipelines; where there is one pipeline, without. First none, if it may be."""
+
+    def __iter__(self):
+        if self.field.empty_label is not None:
+            yield "", self.field.empty_label
+        ways = [(way, [*stages]) for way, stages in groupby(self.queryset, lambda stage: stage.pipeline)]
+        for way, stages in ways:
+            choices = [self.choice(stage) for stage in stages]
+            yield from [(way.name, choices)] if len(ways) > 1 else choices
+
+
+class StageField(PicklistField):
+    """A stage of any pipeline in use, each below the name of its pipeline."""
+
+    iterator = ByPipeline
 
 
 class OwnerPicker(PersonPicker):
@@ -175,7 +196,7 @@ class OpportunityForm(Asking, RecordForm):
     customer = CustomerPicker(label=_("Customer"), required=False)
     amount = AmountField(label=_("Amount"), required=False)
     expected_close_on = DayField(label=_("Expected close date"), required=False)
-    stage = PicklistField(Stage.objects.none(), label=_("Stage"), required=False, empty_label=None)
+    stage = StageField(Stage.objects.none(), label=_("Stage"), required=False, empty_label=None)
     probability = PercentField(
         label=_("Probability"), required=False, help_text=_("From the stage, until you change it.")
     )
@@ -214,9 +235,12 @@ class OpportunityForm(Asking, RecordForm):
             self._plan()
 
     def _settle_fields(self):
-        begun = Stage.to_begin_with() if self.is_new else self.instance.stage
-        offered = Q(active=True) if self.is_new else Q(active=True) | Q(pk=begun.pk)
-        self.fields["stage"].queryset = Stage.objects.filter(offered, pipeline=begun.pipeline_id, kind=Stage.Kind.OPEN)
+        begun = Stage.to_begin_with(self.user.department) if self.is_new else self.instance.stage
+        offered = Q(active=True, pipeline__active=True)
+        if not self.is_new:
+            offered |= Q(active=True, pipeline=begun.pipeline_id) | Q(pk=begun.pk)
+        stages = Stage.objects.filter(offered, kind=Stage.Kind.OPEN).select_related("pipeline")
+        self.fields["stage"].queryset = stages.order_by("pipeline__order", "pipeline__key", "order", "key")
         self.fields["business_type"].empty_label = self.fields["source"].empty_label = _("Choose one")
         if self.is_new:
             self.fields["stage"].initial, self.fields["probability"].initial = begun, begun.probability
@@ -236,8 +260,11 @@ class OpportunityForm(Asking, RecordForm):
         if not self.may_submit:
             del self.fields["approver"]
         if self.task is not None:  # whoever decides may put right what they decide about, and nothing else
-            for name in self.fields.keys() & {*self._meta.fields} - Opportunity.FROZEN - {"probability"}:
+            for name in self.fields.keys() & {*self.names} - Opportunity.FROZEN - {"probability"}:
                 del self.fields[name]
+
+    def needs(self, field, instance):
+        return super().needs(field, instance) or (instance.pk is not None and instance.has_reached(field.stage))
 
     @property
     def submitting(self):
@@ -291,7 +318,8 @@ class OpportunityForm(Asking, RecordForm):
     def _check_complete(self):
         if self.is_new and self.cleaned_data.get("owner") not in (None, self.user):
             self.add_error("owner", _("Only the person in charge submits it. Save it as a draft for them."))
-        needed = [*Opportunity.REQUIRED, *getattr(self.cleaned_data.get("stage"), "required", [])]
+        stage = self.cleaned_data.get("stage")
+        needed = [*Opportunity.REQUIRED, *getattr(stage, "required", []), *self.instance.custom_missing()]
         for name in dict.fromkeys(needed):
             if name in self.fields and not self.errors.get(name) and self.cleaned_data.get(name) in (None, ""):
                 self.add_error(name, self.fields[name].error_messages["required"])
@@ -309,7 +337,7 @@ class OpportunityForm(Asking, RecordForm):
         return self.does(self._change)
 
     def _change(self, *, by, seen):
-        typed = {name: self.cleaned_data[name] for name in self._meta.fields if name in self.fields}
+        typed = {name: self.cleaned_data[name] for name in self.names if name in self.fields}
         if not self._typed_probability:
             del typed["probability"]  # then it stays as it was, or follows the stage
         if typed["stage"] is None:
@@ -484,6 +512,8 @@ class QuickContactForm(RecordForm):
 
     role = forms.CharField(label=_("Role"), required=False, max_length=60)
 
+    asks_custom = NEEDED
+
     class Meta:
         model = Contact
         fields = ["name", "title", "mobile", "email"]
@@ -509,6 +539,18 @@ class ReassignForm(Form):
 
 
 class MoveForm(Form):
-    """Names the stage to move to."""
+    """Names the stage to move to, and what that stage asks for which the opportunity has not got yet."""
 
-    stage = forms.ModelChoiceField(Stage.objects.all())
+    stage = forms.ModelChoiceField(Stage.objects.select_related("pipeline"), widget=forms.HiddenInput)
+
+    def __init__(self, *args, asks=(), **kwargs):
+        added = {custom.key: form_field(custom) for custom in Opportunity.custom_fields()}
+        own = OpportunityForm.base_fields | added
+        self.base_fields = self.base_fields | {name: own[name] for name in asks}
+        super().__init__(*args, **kwargs)
+        for name in asks:
+            self.fields[name].required = self.fields[name].starred = True
+
+    def values(self):
+        """This will give what was typed of what the stage asks for."""
+        return {name: self.cleaned_data[name] for name in self.cleaned_data.keys() - {"stage", "version"}}

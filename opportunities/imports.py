@@ -9,7 +9,7 @@ from crm.fields import DayField
 from crm.models import User
 from crm.permissions import allows
 from crm.pinyin import sort_key
-from crm.resources import CHANGES, ENTERS, Cell, Column, Few, Person, Record, by_identity, importable, key_of
+from crm.resources import CHANGES, ENTERS, Cell, Column, Few, Person, Record, by_identity, importable, key_of, made
 from crm.verbs import Refused
 from customers.imports import named_customer
 from customers.models import Customer
@@ -73,7 +73,7 @@ class _Opportunities(Telling):
     def columns(self):
         fields = OpportunityForm({}, user=self.user).fields
         reference = Opportunity._meta.get_field("reference")
-        self.first_stage = Stage.to_begin_with()
+        self.first_stage = Stage.to_begin_with(self.user.department)
         self.pipeline = self.first_stage.pipeline
         stages = list(self.stages())
         for stage in stages:
@@ -104,7 +104,7 @@ class _Opportunities(Telling):
     def opportunity(self, values):
         """This will build an opportunity; unless the row says otherwise, in the user's charge and the first stage."""
         given = {name: value for name, value in values.items() if value not in (None, "")}
-        opportunity = Opportunity(**{"owner": self.user, "stage": self.first_stage} | given)
+        opportunity = made(Opportunity, {"owner": self.user, "stage": self.first_stage} | given)
         opportunity.clean()
         return opportunity
 

@@ -47,6 +47,7 @@ class Life:
         self.approval = self.round = self.task = None
         opportunity.created_at, opportunity.rate_on = at, _day(at)
         opportunity.begin()
+        opportunity.stage_since = at
         opportunity.remember()
         self._happened("created", at)
         self._moved(at)
@@ -220,18 +221,20 @@ class Life:
     def _record(self, kind, by, at, **data):
         """This will do in memory what `Opportunity.record` does."""
         changes = self.it.changes()
+        if "stage" in changes:
+            self.it.stage_since = at
         self.it.version += 1
         self._happened(kind, at, by, changes=changes, **data)
         if Opportunity.MOVING & changes.keys():
-            self._moved(at)
+            self._moved(at, version=self.it.version)
         self.it.remember()
 
     def _happened(self, kind, at, by=None, **data):
         event = self._row(self.it.event(kind, by=by or self.owner, **data))
         event.at = at
 
-    def _moved(self, at):
-        self._row(self.it.movement()).at = at
+    def _moved(self, at, *, version=0):
+        self._row(self.it.movement(at, version=version))
 
     def _tell(self, people, kind, at, by, **data):
         read_at = at + UNREAD_FOR

@@ -16,13 +16,15 @@ from django.utils.translation import ngettext_lazy
 from django_fsm import TransitionNotAllowed
 
 from approvals.models import Act, Approval, Round, Task, changed
-from crm import kinds, permissions, shown
-from crm.functions import DayNumber, ascii_lower
-from crm.models import Placed
+from crm import kinds, linked, permissions, shown
+from crm.custom_values import Customised
+from crm.functions import DayNumber
+from crm.models import Placed, User
 from crm.moments import organisation_today
 from crm.money import Priced
 from crm.pinyin import sort_key
 from crm.querysets import Guarded, in_scope
+from crm.texts import Findable
 from crm.verbs import NotAllowed, Refused, acting, whole
 from customers.models import Contact, Customer
 from notices.files import Filed
@@ -38,6 +40,7 @@ from opportunities.products import Product, RevenueCategory
 from opportunities.ranking import Ranked, Reported, Signed
 from opportunities.shares import OpportunityGroupShare, OpportunityUserShare
 from opportunities.signings import Movement, Signing
+from opportunities.texts import OpportunityText
 
 __all__ = [
     "BusinessType", "FollowUp", "FollowUpKind", "Line", "LostReason", "Pipeline", "Product", "RevenueCategory",
@@ -49,19 +52,13 @@ class Incomplete(Refused):
     """Fields are empty that the act needs. `fields` lists their names."""
 
     def __init__(self, fields):
-        labels = [str(Opportunity._meta.get_field(name).verbose_name) for name in fields]
+        labels = [Opportunity.label_of(name) for name in fields]
         super().__init__(_("Still needed: %(fields)s.") % {"fields": ", ".join(labels)}, field=fields[0])
         self.fields = fields
 
 
 class OpportunityQuerySet(Guarded):
     """The vocabulary of opportunities."""
-
-    searched = ("name", "reference")
-
-    def mentions(self, word):
-        found = Q(customer__in=Customer.objects.filter(Customer.objects.mentions(word))) | super().mentions(word)
-        return found | Q(number__ascii_lower__contains=ascii_lower(word)) if word.isascii() else found
 
     def columns(self, reason, user):
         if reason in (permissions.SCOPE, permissions.CHIEF):
@@ -119,11 +116,14 @@ class OpportunityQuerySet(Guarded):
         of the list and none of the case, so pending ones follow too. Gives how many they were.
         """
         keys = list(self.select_for_update().order_by("pk").values_list("pk", flat=True))
+        now = timezone.now()
         for start in range(0, len(keys), RESTAGED_AT_ONCE):
             chunk = self.model.objects.filter(pk__in=keys[start : start + RESTAGED_AT_ONCE])
             changed, events = [], []
             for it in chunk.select_related("stage").order_by("pk"):
                 it.remember()
+                if it.stage_id != stage.pk:
+                    it.stage_since = now
                 it.stage = stage
                 if not it.probability_typed and not it.is_closed:
                     it.probability = stage.probability
@@ -133,12 +133,13 @@ class OpportunityQuerySet(Guarded):
             stays = When(Q(probability_typed=True) | Q(state__in=CLOSED), then=F("probability"))
             self.model.objects.filter(pk__in=[it.pk for it in changed]).update(
                 stage=stage,
+                stage_since=Case(When(stage=stage, then=F("stage_since")), default=Value(now)),
                 probability=Case(stays, default=Value(stage.probability)),
                 version=F("version") + 1,
-                updated_at=timezone.now(),
+                updated_at=now,
             )
             Event.objects.bulk_create(events)
-            Movement.objects.bulk_create(it.movement() for it in changed)
+            Movement.objects.bulk_create(it.movement(now) for it in changed)
         return len(keys)
 
     def figures(self):
@@ -154,6 +155,7 @@ class OpportunityQuerySet(Guarded):
 
 
 RESTAGED_AT_ONCE = 500
+SORTED_BY = ("base_cents", "updated_at", "created_at", "probability", "last_follow_up_at", "next_follow_up_at")
 CLOSED_FROM = 10_000_000  # the `list_key` that no open opportunity reaches and every closed one passes
 
 # The forecast amount in hundredths of the base currency; `Opportunity.forecast_cents` is its twin in Python.
@@ -167,6 +169,8 @@ FORECAST = Case(
 class SharedWithReader(kinds.YesNo):
     """Whether others share it with whoever asks, or with a department of theirs."""
 
+    part = kinds.PEOPLE
+
     def compare(self, op, value, asked):
         if asked.user is None:
             return (kinds.NOBODY, lambda record: False) if value else (kinds.EVERYBODY, lambda record: True)
@@ -177,10 +181,37 @@ class SharedWithReader(kinds.YesNo):
         )
 
 
-class Opportunity(Placed, Priced, Lifecycle, Entry, Lined, Filed, Recorded):
+class WaitsFor(linked.ManyPeople):
+    """Who has the open task about it."""
+
+    words = kinds.Field.words
+    related_model = User
+    owner, to = "about_id", "holder"
+    few = True
+
+    def links(self):
+        return Task.objects.open_about(self.model).order_by()
+
+
+class InPipeline(kinds.Pick):
+    """Of which pipeline its stage is."""
+
+    operators = ("is", "is_not", "in", "not_in")
+    related_model = Pipeline
+
+    def compare(self, op, value, asked):
+        held = self.held(value if op == "in" else [value], asked)
+        stages = Stage.objects.filter(pipeline__in=held).order_by().values("pk")
+        return Q(stage__in=stages), lambda record: record.stage.pipeline_id in held
+
+
+class Opportunity(Placed, Priced, Lifecycle, Entry, Lined, Filed, Customised, Recorded, Findable):
     """A possible sale to a customer, in the charge of one person."""
 
     guard = "opportunity"
+    TEXT = OpportunityText
+    SAID_BY = ("name", "customer_id", "number", "reference")
+    HAS_DRAFTS = True
     NUMBER = "OP"
     IN_HAND = ngettext_lazy("%(count)d open opportunity", "%(count)d open opportunities", "count")
     BEGINS_WITH = ("opportunities.Movement", "opportunities.Signing")
@@ -207,6 +238,7 @@ class Opportunity(Placed, Priced, Lifecycle, Entry, Lined, Filed, Recorded):
             }
         ),
         stage=kinds.Pick(),
+        pipeline=InPipeline(_("Pipeline")),
         business_type=kinds.Pick(),
         owner=kinds.Person(),
         department=kinds.InDepartment(),
@@ -218,11 +250,26 @@ class Opportunity(Placed, Priced, Lifecycle, Entry, Lined, Filed, Recorded):
         name=kinds.Text(),
         number=kinds.Text(),
         created_at=kinds.Moment(),
+        stage_since=kinds.Moment(_("In this stage since")),
         updated_at=kinds.Moment(),
         closed_on=kinds.Day(),
         last_follow_up_at=kinds.Moment(),
         next_follow_up_at=kinds.Moment(),
+        contacts=linked.ManyRecords(_("Contacts"), "placements.contact"),
+        products=linked.ManyPicks(_("Products"), "lines.product"),
+        categories=linked.ManyPicks(_("Revenue category"), "lines.category"),
+        customer_industry=linked.Through(_("Industry of the customer"), "customer", "industry"),
+        customer_level=linked.Through(_("Level of the customer"), "customer", "level"),
+        customer_status=linked.Through(_("Status of the customer"), "customer", "status"),
+        waits_for=WaitsFor(_("Waiting for")),
         shared=SharedWithReader(_("Shared with me")),
+        shared_with=linked.ManyPeople(_("Shared with"), "user_shares.user"),
+        approved_amount=kinds.Sum(_("Approved amount")),
+        lost_reason=kinds.Pick(_("Reason of the termination")),
+        has_files=kinds.Has(_("Has files"), "file_count"),
+        has_lines=kinds.Has(_("Has lines"), "line_count"),
+        reference=kinds.Text(),
+        created_by=kinds.Person(_("Entered by")),
         signed=Ranked(_("Signed"), Signed),
         reported=Ranked(_("Report approved"), Reported),
         review=reviews.Reviewed(_("Review")),
@@ -273,6 +320,7 @@ class Opportunity(Placed, Priced, Lifecycle, Entry, Lined, Filed, Recorded):
         verbose_name=_("reason"),
     )
     closing_note = models.TextField(_("note"), blank=True, editable=False)
+    stage_since = models.DateTimeField(default=timezone.now, editable=False)  # as its movements say
     last_follow_up_at = models.DateTimeField(_("last follow-up"), null=True, editable=False)
     next_follow_up_at = models.DateTimeField(_("next follow-up"), null=True, editable=False)
     name_key = models.CharField(max_length=40, editable=False)
@@ -305,10 +353,7 @@ class Opportunity(Placed, Priced, Lifecycle, Entry, Lined, Filed, Recorded):
                 models.Index(fields=[*lead, "list_key", "id"], name=f"opp_list_{'_'.join(lead) or 'all'}")
                 for lead in ([], ["owner"], ["department"], ["city"], ["province"], ["stage"], ["state"])
             ),
-            *(
-                models.Index(fields=[name, "id"], name=f"opp_{name}")
-                for name in ("base_cents", "updated_at", "name_key")
-            ),
+            *(models.Index(fields=[name, "id"], name=f"opp_{name}") for name in (*SORTED_BY, "name_key")),
             *(
                 models.Index(
                     fields=[*lead, "state", "stage", "probability", "base_cents"],
@@ -375,8 +420,34 @@ class Opportunity(Placed, Priced, Lifecycle, Entry, Lined, Filed, Recorded):
 
     def missing(self):
         """This will list the fields that must be filled before the opportunity can be submitted."""
-        names = dict.fromkeys([*self.REQUIRED, *self.stage.required])
-        return [name for name in names if getattr(self, self._meta.get_field(name).attname) in (None, "")]
+        return self._empty([*self.REQUIRED, *self.stage.required]) + self.custom_missing()
+
+    def missing_for(self, stage):
+        """This will list the fields that must be filled before the opportunity can move to `stage`."""
+        there = copy(self)
+        there.stage = stage
+        return self._empty(stage.required) + there.custom_missing()
+
+    def _empty(self, names):
+        return [
+            name for name in dict.fromkeys(names) if getattr(self, self._meta.get_field(name).attname) in (None, "")
+        ]
+
+    @classmethod
+    def custom_stages(cls):
+        open_stages = Stage.objects.filter(kind=Stage.Kind.OPEN, active=True).select_related("pipeline")
+        pipelines = {stage.pipeline_id for stage in open_stages}
+        return [(one.key, str(one) if len(pipelines) == 1 else f"{one.pipeline} · {one}") for one in open_stages]
+
+    def has_reached(self, stage):
+        if self.stage_id is None:
+            return False
+        if self.stage.key == stage:
+            return True
+        keys = list(self.stage.pipeline.stages.filter(kind=Stage.Kind.OPEN).values_list("key", flat=True))
+        if stage not in keys:
+            return False
+        return self.stage.key not in keys or keys.index(self.stage.key) >= keys.index(stage)
 
     # What an approval asks of it
 
@@ -533,16 +604,44 @@ class Opportunity(Placed, Priced, Lifecycle, Entry, Lined, Filed, Recorded):
             emptied = value in (None, "") and getattr(self, name) not in (None, "")
             if emptied and name in self.REQUIRED and self.state not in (State.DRAFT, State.RETURNED):
                 raise Refused(_("This cannot be emptied any more."), field=name)
-            setattr(self, name, value)
+        self.put(values)
+        self._check_added()
         if self.adds_up and "amount" in values and self.amount != self._before["amount"]:
             raise Refused(_("The amount is the sum of the lines: change those."), field="amount")
         if self.stage.kind != Stage.Kind.OPEN:
             raise Refused(_("Won and lost are reached by signing and terminating."), field="stage")
-        if not self.stage.active and self._before["stage"] != self.stage_id:
-            raise Refused(_("This stage is no longer used. Choose another."), field="stage")
+        if self._before["stage"] != self.stage_id:
+            self._check_way()
         if "probability" in values:
             self.probability_typed = values["probability"] not in (None, self.stage.probability)
         self.settle()
+
+    def _check_added(self):
+        """This will refuse, once it was submitted, to empty an added field that it needs."""
+        if self.state in (State.DRAFT, State.RETURNED):
+            return
+        for key in self._custom_changed().keys() & set(self.custom_missing()):
+            raise Refused(_("This cannot be emptied any more."), field=key)
+
+    def _check_way(self):
+        """
+        This will refuse a new stage that may not be come to: no longer in use, of a pipeline that leads to no end, or,
+        once the report is approved, behind one from which nothing goes back, or asking for what is empty.
+        """
+        before = self._read_along.get("stage") or Stage.objects.get(pk=self._before["stage"])
+        leaves = self.stage.pipeline_id != before.pipeline_id
+        if not self.stage.active or (leaves and not self.stage.pipeline.active):
+            raise Refused(_("This stage is no longer used. Choose another."), field="stage")
+        if leaves and not self.stage.pipeline.can_end:
+            raise Refused(_("This pipeline has no stage for won or lost yet."), field="stage")
+        if self.state in (State.DRAFT, State.REPORTING, State.RETURNED):
+            return
+        if not before.may_move_back and self.stage.is_back_from(before):
+            raise Refused(
+                _("From “%(stage)s” an opportunity only goes on, not back.") % {"stage": before}, field="stage"
+            )
+        if missing := self.missing_for(self.stage):
+            raise Incomplete(missing)
 
     def settle(self):
         """
@@ -558,17 +657,19 @@ class Opportunity(Placed, Priced, Lifecycle, Entry, Lined, Filed, Recorded):
         self.name_key = sort_key(self.name)
         self.price()
 
-    def move(self, *, stage, by, seen=None):
-        """This will move an active opportunity to another open stage. Raises NotAllowed, Stale, Refused."""
+    def move(self, *, stage, by, seen=None, **asked):
+        """
+        This will move an active opportunity to another open stage, of another pipeline too; `asked` are values of
+        fields that the stage requires. Raises NotAllowed, Stale, Incomplete, Refused.
+        """
         with acting(by, "move", self, seen=seen, along=("stage",)) as it:
             if it.is_pending:
                 raise Refused(_("This is being approved, so it cannot be moved until it is decided."))
             if it.state != State.ACTIVE:
                 raise Refused(_("Only an active opportunity moves through the stages."))
-            if stage.kind != Stage.Kind.OPEN or not stage.active or stage.pipeline_id != it.stage.pipeline_id:
-                raise Refused(_("Won and lost are reached by signing and terminating."), field="stage")
-            it.stage = stage
-            it.settle()
+            if asked.keys() - {*stage.required, *it.missing_for(stage)}:
+                raise NotAllowed()
+            it._change({"stage": stage} | asked)
             if it.changes():
                 it.record("moved", by=by)
 
@@ -675,13 +776,15 @@ class Opportunity(Placed, Priced, Lifecycle, Entry, Lined, Filed, Recorded):
             it.closing_note = reason
             it.record("voided", by=by)
 
-    def transfer(self, *, to, by, seen=None, tell=True):
+    def transfer(self, *, to, by, seen=None, tell=True, back_to=None, planned=None):
         """
         This will put somebody else in charge; planned follow-ups go along, nothing else changes. While an approval
         is pending only an administrator may, and what is returned then goes to the new owner. Unless `tell`, nobody
-        gets a message: a handover sends one for all. Raises NotAllowed, Stale, Refused.
+        gets a message: a handover sends one for all. Where a transfer is undone, `back_to` is the department it was in,
+        and whoever might transfer it as it was then may; `planned` are the keys of the follow-ups that went along
+        then, and come back. Raises NotAllowed, Stale, Refused.
         """
-        with acting(by, "transfer", self, seen=seen) as it:
+        with acting(by, "transfer" if back_to is None else None, self, seen=seen) as it:
             before = it.owner
             if it.is_closed:
                 raise Refused(_("This opportunity is closed, so it can no longer be changed."))
@@ -692,18 +795,21 @@ class Opportunity(Placed, Priced, Lifecycle, Entry, Lined, Filed, Recorded):
             if to == before:
                 raise Refused(_("%(name)s is in charge already.") % {"name": to}, field="owner")
             it.owner = to
-            it.place(to.department)
+            it.place(back_to or to.department)
+            if back_to is not None and not permissions.permits_now(by, "transfer", it):
+                raise NotAllowed()
             if approval := it.open_approval:
                 approval.hand_over(it, by=by)
-            it.record("transferred", by=by)
-            it.follow_ups.planned().filter(owner=before).update(owner=to)
+            along = it.follow_ups.planned().whose(before, planned)
+            it.record("transferred", by=by, planned=along)
+            it.follow_ups.filter(pk__in=along).update(owner=to)
             if tell:
                 Message.tell([to, before], "transferred", it, by=by, to=describe(to))
 
-    def share(self, *, by, people=(), departments=(), may_edit=False, seen=None):
+    def share(self, *, by, people=(), departments=(), may_edit=False, seen=None, tell=True):
         """
-        This will give people and departments (with those below them) sight of the opportunity, or editing.
-        Raises NotAllowed.
+        This will give people and departments (with those below them) sight of the opportunity, or editing; and give
+        those who had not. Unless `tell`, nobody gets a message. Raises NotAllowed.
         """
         with acting(by, "share", self, seen=seen) as it:
             change = "change_opportunity" if may_edit else "view_opportunity"
@@ -714,7 +820,7 @@ class Opportunity(Placed, Priced, Lifecycle, Entry, Lined, Filed, Recorded):
             people = [one for one in people if not users.filter(user=one).exists()]
             departments = [one for one in departments if not groups.filter(group=one.group_id).exists()]
             if not people and not departments:
-                return
+                return []
             it.user_shares.filter(user__in=people).delete()
             it.group_shares.filter(group__department__in=departments).delete()
             for person in people:
@@ -722,7 +828,9 @@ class Opportunity(Placed, Priced, Lifecycle, Entry, Lined, Filed, Recorded):
             for department in departments:
                 OpportunityGroupShare.objects.assign_perm(change, department.group, it)
             it.note("shared", by=by, to=[describe(one) for one in (*people, *departments)], may_edit=may_edit)
-            Message.tell(people, "shared", it, by=by, may_edit=may_edit)
+            if tell:
+                Message.tell(people, "shared", it, by=by, may_edit=may_edit)
+            return [*people, *departments]
 
     def unshare(self, *, by, person=None, department=None, seen=None):
         """This will end one share. Raises NotAllowed, and Refused where there is none."""
@@ -843,6 +951,8 @@ class Opportunity(Placed, Priced, Lifecycle, Entry, Lined, Filed, Recorded):
             raise NotAllowed()
         same = ("name", "business_type", "source", "amount", "currency", "description")
         draft = Opportunity(**{name: getattr(self, name) for name in same}, stage=self.stage.pipeline.first_stage)
+        added = [field.key for field in self.custom_fields() if not field.unique]
+        draft.put({key: getattr(self, key) for key in added})
         draft.customer = Customer.objects.visible_to(by).filter(pk=self.customer_id).first()
         draft.amount_from, draft.line_count = self.amount_from, self.line_count
         with whole():
@@ -917,14 +1027,31 @@ class Opportunity(Placed, Priced, Lifecycle, Entry, Lined, Filed, Recorded):
         This will save with an event, as every record, and with a movement where something moved that sums are
         made of.
         """
-        moved = self.MOVING & self.changes().keys()
+        moved, now = self.MOVING & self.changes().keys(), timezone.now()
+        if "stage" in moved:
+            self.stage_since = now
         event = super().record(kind, by=by, **data)
         if moved:
-            self.movement().save(force_insert=True)
+            self.movement(now, version=self.version).save(force_insert=True)
         return event
 
-    def movement(self):
-        """This will build, and not save, the movement that says where the opportunity stands now."""
+    def was_set_back(self, since):
+        """
+        This will have what happened after the version `since`, all of which is undone, count for nothing in its way:
+        it has been in its stage since it came there before. Where its movements do not tell, it stays as it is.
+        """
+        self.movements.filter(version__gt=since).update(undone=True)
+        came = before = None
+        for at, stage in self.movements.that_count().values_list("at", "stage"):
+            came, before = (came if stage == before else at), stage
+        if before != self.stage_id:  # it moved before movements told the version
+            self.movements.filter(version__gt=since).update(undone=False)
+        elif came != self.stage_since:
+            self.stage_since = came
+            self.save(update_fields=["stage_since"])
+
+    def movement(self, at, *, version=0):
+        """This will build, and not save, the movement that says where it stands from the moment `at` on."""
         same = (
             "state",
             "stage_id",
@@ -936,7 +1063,7 @@ class Opportunity(Placed, Priced, Lifecycle, Entry, Lined, Filed, Recorded):
             "province_id",
             "city_id",
         )
-        return Movement(opportunity=self, **{name: getattr(self, name) for name in same})
+        return Movement(opportunity=self, at=at, version=version, **{name: getattr(self, name) for name in same})
 
 
 def _try(transition):

@@ -147,7 +147,7 @@ class Page:
 
     @cached_property
     def movements(self):
-        return list(self.opportunity.movements.order_by("id").values_list("at", "stage", "expected_close_on"))
+        return list(self.opportunity.movements.that_count().values_list("at", "stage", "expected_close_on"))
 
     # Its acts
 
@@ -337,8 +337,7 @@ class Page:
     @property
     def missing(self):
         """This will list what a draft still needs, in words."""
-        fields = (self.opportunity._meta.get_field(name) for name in self.opportunity.missing())
-        return [str(field.verbose_name) for field in fields]
+        return [self.opportunity.label_of(name) for name in self.opportunity.missing()]
 
     @property
     def granted_by(self):
@@ -423,7 +422,9 @@ class Page:
     @cached_property
     def stages(self):
         """This will list the stages that are open to be moved to, in order."""
-        return [stage for stage in self._pipeline if stage.kind == Stage.Kind.OPEN and stage.active]
+        now = self.opportunity.stage
+        open_stages = [stage for stage in self._pipeline if stage.kind == Stage.Kind.OPEN and stage.active]
+        return [stage for stage in open_stages if now.may_move_back or not stage.is_back_from(now)]
 
     @cached_property
     def _pipeline(self):

@@ -68,16 +68,24 @@ class Signing(Priced, AtDepartment):
         return {name: describe(getattr(self, name)) for name in ("contract_number", "amount", "signed_on", "term")}
 
 
+class MovementQuerySet(models.QuerySet):
+    def that_count(self):
+        """This will narrow to the way that it went, without what was undone, in order."""
+        return self.filter(undone=False).order_by("opportunity", "id")
+
+
 class Movement(models.Model):
     """
     Where an opportunity stood from a moment on: one narrow row whenever something changed that sums are made of.
-    Only ever added to, so that any past day can be asked for.
+    Only ever added to, so that any past day can be asked for: what was undone stays too, marked with what undid it.
     """
 
     opportunity = models.ForeignKey(
         "opportunities.Opportunity", models.CASCADE, related_name="movements", db_index=False
     )
     at = models.DateTimeField(default=timezone.now)
+    version = models.PositiveIntegerField(default=0)  # of the opportunity, once it moved; 0: not by a verb of it
+    undone = models.BooleanField(default=False)  # it was set back since, or sets something back: its way leads round it
     state = models.CharField(max_length=11)
     stage = models.ForeignKey("opportunities.Stage", models.PROTECT, related_name="+", db_index=False)
     base_cents = models.BigIntegerField()
@@ -89,6 +97,8 @@ class Movement(models.Model):
     city = models.ForeignKey("crm.Department", models.PROTECT, related_name="+", db_index=False)
 
     KEEPS_THE_PAST = True
+
+    objects = MovementQuerySet.as_manager()
 
     class Meta:
         indexes = [

@@ -3,13 +3,23 @@
 from django.urls import path
 
 from opportunities import follow_up_views, handover_views, line_views, reports, views
+from opportunities.board import Board
+from opportunities.cell_views import OpportunityCells
+from opportunities.follow_up_lists import FollowUpList
 from opportunities.forms import OwnerPicker
 from opportunities.line_forms import ProductPicker
 from opportunities.lists import OpportunityList
+from opportunities.menu_views import FollowUpMenu, OpportunityMenu
+from opportunities.pickers import FollowedCustomerPicker, FollowedPicker
 
 urlpatterns = [
     *OpportunityList.paths("opportunities/"),
+    OpportunityCells.path("opportunities/"),
+    OpportunityMenu.path("opportunities/"),
+    *Board.paths("opportunities/board/"),
     path("opportunities/new/", views.new, name="opportunity_new"),
+    path("opportunities/pick/", FollowedPicker.as_view(), name="opportunity_pick"),
+    path("customers/pick-followed/", FollowedCustomerPicker.as_view(), name="followed_customer_pick"),
     path("opportunities/owners/", OwnerPicker.as_view(), name="owner_pick"),
     path("opportunities/<int:pk>/", views.record, name="opportunity"),
     path("opportunities/<int:pk>/edit/", views.edit, name="opportunity_edit"),
@@ -34,6 +44,8 @@ urlpatterns = [
     path("opportunities/<int:pk>/follow-ups/", follow_up_views.opportunity_follow_ups, name="opportunity_follow_ups"),
     path("customers/<int:pk>/follow-ups/", follow_up_views.customer_follow_ups, name="customer_follow_ups"),
     path("contacts/<int:pk>/follow-ups/", follow_up_views.contact_follow_ups, name="contact_follow_ups"),
+    *FollowUpList.paths("follow-ups/"),
+    FollowUpMenu.path("follow-ups/"),
     path("follow-ups/<int:pk>/done/", follow_up_views.follow_up_done, name="follow_up_done"),
     path("follow-ups/<int:pk>/edit/", follow_up_views.follow_up_edit, name="follow_up_edit"),
     path("follow-ups/<int:pk>/delete/", follow_up_views.follow_up_delete, name="follow_up_delete"),

@@ -31,6 +31,7 @@ def differences():
     yield from _approvals()
     yield from _signings()
     yield from _derived()
+    yield from Opportunity.TEXT.differences()
     yield from _movements()
     yield from _numbers()
     yield from _customers()
@@ -123,6 +124,15 @@ def _movements():
     last = Movement.objects.filter(pk__in=newest)
     yield from each(last.filter(elsewhere), "is the latest, and its opportunity stands elsewhere")
     yield from each(Opportunity.objects.filter(movements=None), "has no movement")
+    known = dict(Opportunity.objects.order_by().values_list("pk", "stage_since").iterator())
+    stages, since = {}, {}
+    rows = Movement.objects.that_count().values_list("opportunity", "stage", "at")
+    for pk, stage, at in rows.iterator():
+        if stages.get(pk) != stage:
+            stages[pk], since[pk] = stage, at
+    for pk, at in since.items():
+        if known.get(pk) != at:
+            yield f"opportunity {pk}: it has not been in its stage since it moved there"
 
 
 def _numbers():

@@ -7,15 +7,21 @@ from django.contrib import messages
 from django.http import Http404
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from approvals.models import Act
-from crm.forms import Form
+from crm import shown
+from crm.forms import Form, typed_before
 from crm.moments import organisation_today
 from crm.once import once
 from crm.permissions import fetch, permits, permits_now, require
-from crm.verbs import Refused
+from crm.recent import page_of
+from crm.verbs import Refused, Stale
+from notices import wording
+from notices.history import Event
 from notices.views import comments_on, history_of, talk
+from opportunities.board import address_of
 from opportunities.forms import (
     ContactForm,
     CorrectForm,
@@ -32,7 +38,7 @@ from opportunities.forms import (
     UnshareForm,
     VoidForm,
 )
-from opportunities.models import Opportunity
+from opportunities.models import Opportunity, State
 from opportunities.record import Page
 
 a_page = require_http_methods(["GET", "HEAD", "POST"])
@@ -84,7 +90,7 @@ def to_record(request, opportunity):
 def record(request, pk):
     opportunity = _fetch(request, "view", pk)
     context = {"opportunity": opportunity, "page": Page(opportunity, request.user), **talk(opportunity, request.user)}
-    return render(request, "opportunities/opportunity.html", context)
+    return page_of(request, opportunity, "opportunities/opportunity.html", context)
 
 
 @require_safe
@@ -106,7 +112,7 @@ def new(request):
     form = OpportunityForm(
         request.POST if request.method == "POST" else None,
         user=request.user,
-        initial={"customer": request.GET.get("customer")},
+        initial=typed_before(request, OpportunityForm),
     )
     if form.is_valid() and (opportunity := form.make()):
         messages.success(request, _said(form, opportunity))
@@ -230,14 +236,40 @@ def void(request, pk):
 
 @require_POST
 def move(request, pk):
-    opportunity = _fetch(request, "move", pk)
+    """This will move it, and lead to its own page or the board; what the stage lacks is asked for first."""
+    opportunity = _fetch(request, "move", pk, to_act=("stage__pipeline",))
     form = MoveForm(request.POST, user=request.user, record=opportunity)
     if not form.is_valid():
         raise Refused(_("There is no such stage."))
-    stage = form.cleaned_data["stage"]
-    opportunity.move(stage=stage, by=request.user, seen=form.cleaned_data["version"])
+    stage, seen, board = form.cleaned_data["stage"], form.cleaned_data["version"], request.POST.get("board")
+    back = opportunity.get_absolute_url() if board is None else address_of(board, moved=pk)
+    values, asks = {}, opportunity.missing_for(stage) if opportunity.state == State.ACTIVE else []
+    if asks:
+        initial = {"stage": stage.pk, "version": seen}
+        sent = request.POST if "asked" in request.POST else None
+        form = MoveForm(sent, user=request.user, record=opportunity, asks=asks, initial=initial)
+        if not form.is_valid():
+            needed = pgettext("between the members of a list", ", ").join(str(form[name].label) for name in asks)
+            context = {"form": form, "opportunity": opportunity, "stage": stage, "needed": needed}
+            context |= {"board": board, "back": back}
+            return render(request, "opportunities/move.html", context, status=409)
+        values = form.values()
+    try:
+        opportunity.move(stage=stage, by=request.user, seen=seen, **values)
+    except Stale as stale:
+        raise Refused(f"{stale.message} {_last_change(opportunity)}") from stale
     messages.success(request, _("Moved to %(stage)s.") % {"stage": stage})
-    return redirect(opportunity)
+    return redirect(back)
+
+
+def _last_change(opportunity):
+    """This will say who changed it last, when, and what."""
+    event = Event.objects.about(opportunity).exclude(changes={}).first()
+    if event is None:
+        return ""
+    rows = [f"{row.label}: {row.old or '–'} → {row.new or '–'}" for row in wording.changes(event)]
+    parts = {"name": event.by, "time": shown.moment(event.at), "what": "; ".join(rows)}
+    return _("%(name)s, %(time)s: %(what)s.") % parts
 
 
 @a_page

@@ -20,7 +20,7 @@
   // ── Keys ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   const shown = (element) => element.checkVisibility ? element.checkVisibility() : element.offsetParent !== null;
-  const rows = () => [...document.querySelectorAll(".rows td.name a, .todo .what a")].filter(shown);
+  const rows = () => [...document.querySelectorAll(".rows td.name a:not(.cell-form a), .todo .what a, .deal h3 a, .found a.strong")].filter(shown);
 
   const step = (by) => {
     const links = rows();
@@ -30,13 +30,19 @@
     next?.scrollIntoView({ block: "nearest" });
   };
 
-  const rowOf = (element) => within(element, ".rows tr, .todo");
+  const press = (selector) => document.querySelector(selector)?.click();
+
+  const rowOf = (element) => within(element, ".rows tr, .todo, .deal, .found li");
 
   // What a key needs on the page; the list of keys names only those that do something here.
   const there = {
     find: () => document.querySelector(".top .find input, .filters .find input"),
     rows: () => rows()[0],
+    cells: () => document.querySelector("table[data-edits] tbody tr:not([data-fixed])"),
     boxes: () => document.querySelector(".rows td input[type=checkbox]"),
+    menus: () => [...document.querySelectorAll(".rows td.acts")].find(shown),
+    steps: () => document.querySelector(".back .step a"),
+    back: () => document.querySelector(".back[data-steps] a"),
     menu: () => [...document.querySelectorAll("details.menu[data-new]")].find(shown),
   };
 
@@ -45,6 +51,7 @@
     j: () => step(1),
     k: () => step(-1),
     x: () => rowOf(document.activeElement)?.querySelector("input[type=checkbox]")?.click(),
+    m: () => rowOf(document.activeElement)?.querySelector("td.acts :is(a, summary)")?.click(),
     n: () => {
       const menu = there.menu();
       if (!menu) return null;
@@ -52,6 +59,9 @@
       menu.open = true;
       return menu.querySelector(".panel a");
     },
+    J: () => press(".back .step [rel=next]"),
+    K: () => press(".back .step [rel=prev]"),
+    u: () => press(".back[data-steps] a"),
     "?": () => {
       const dialog = document.getElementById("keys");
       for (const key of dialog?.querySelectorAll("[data-with]") ?? []) {
@@ -64,8 +74,10 @@
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape") {
       const open = within(document.activeElement, "details.menu[open]");
+      const was = document.querySelector("details.menu[open], dialog[open]");
       closeMenus();
       open?.querySelector("summary").focus();
+      if (!was && !event.defaultPrevented && !typing(event.target) && !within(event.target, ".cell-form")) clear();
       return;
     }
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
@@ -118,7 +130,7 @@
 
   document.addEventListener("input", (event) => {
     const form = event.target.form;
-    if (form?.method === "post" && within(form, "main")) unsent = form;
+    if (form?.method === "post" && !("passing" in form.dataset) && within(form, "main")) unsent = form;
   });
   window.addEventListener("beforeunload", (event) => unsent?.isConnected && event.preventDefault());
 
@@ -191,24 +203,29 @@
   document.addEventListener("submit", (event) => {
     const form = event.target;
     if (event.defaultPrevented || !form.matches("form[data-ask][method=get]")) return;
+    if (event.submitter && "page" in event.submitter.dataset) return;  // its question is too long for a dialog
     event.preventDefault();
-    const address = new URL(form.action);
+    const address = new URL(event.submitter?.hasAttribute("formaction") ? event.submitter.formAction : form.action);
     address.search = new URLSearchParams(new FormData(form, event.submitter));
     ask(address.href, event.submitter);
   });
 
+  // A dialog may ask while another is open: each is called by its own title.
+  let dialogs = 0;
+  const called = (dialog, form) => {
+    const title = form.querySelector("#ask-title, [data-title]");
+    form.classList.remove("ask");
+    title.dataset.title = "";
+    title.id = `ask-title-${++dialogs}`;
+    for (const one of [dialog, form]) one.setAttribute("aria-labelledby", title.id);
+  };
+
   // Whatever asked has the focus again once the dialog is gone.
-  const ask = async (address, asker) => {
-    const form = await question(address).catch(() => null);
-    if (!form) {
-      location.assign(address);
-      return;
-    }
+  const inDialog = (form, asker) => {
     const dialog = document.createElement("dialog");
     dialog.className = "ask";
-    dialog.setAttribute("aria-labelledby", "ask-title");
-    form.classList.remove("ask");
     dialog.append(form);
+    called(dialog, form);
     document.body.append(dialog);
     dialog.addEventListener("close", () => {
       dialog.remove();
@@ -219,9 +236,21 @@
       press.preventDefault();
       dialog.close();
     });
-    form.addEventListener("submit", () => form.method === "get" && setTimeout(() => dialog.close()));  // it brings a file
     enhance(dialog);
+    window.htmx?.process(dialog);
     dialog.showModal();
+    dialog.dispatchEvent(new Event("asked", { bubbles: true }));
+    return dialog;
+  };
+
+  const ask = async (address, asker) => {
+    const form = await question(address).catch(() => null);
+    if (!form) {
+      location.assign(address);
+      return;
+    }
+    const dialog = inDialog(form, asker);
+    form.addEventListener("submit", () => form.method === "get" && setTimeout(() => dialog.close()));  // it brings a file
   };
 
   const question = async (address) => {
@@ -230,6 +259,96 @@
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const form = page.querySelector("main form.ask");
     return form && document.importNode(form, true);
+  };
+
+  // ── Something new: its small form in a dialog over the page, which shows it once it is saved ──────────────────────
+
+  document.addEventListener("click", (event) => {
+    const link = within(event.target, "a[data-quick]");
+    if (!link || event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+    event.preventDefault();
+    closeMenus();
+    quick(link.href, within(link, "details.menu")?.querySelector("summary") || link);
+  });
+
+  const left = new Map();  // {address: the form that was closed with something typed}
+
+  // `then` is told what was made, where somebody waits for it.
+  const quick = async (address, asker, then) => {
+    const form = left.get(address) || (await question(address).catch(() => null));
+    if (!form) {
+      if (then) window.open(address, "_blank", "noopener");  // what was typed here stays
+      else location.assign(address);
+      return;
+    }
+    left.delete(address);
+    const dialog = inDialog(form, asker);
+    let typed = form;
+    dialog.classList.add("quick");
+    dialog.querySelector("input:not([type=hidden]), select, textarea")?.focus();
+    dialog.addEventListener("input", () => left.set(address, typed));
+    dialog.addEventListener("submit", async (event) => {
+      if (event.target !== typed) return;
+      event.preventDefault();
+      if (typed.dataset.sent) return;
+      const data = new FormData(typed, event.submitter);
+      const answer = await fetch(typed.action, { method: "POST", body: data, headers: { Accept: "application/json" } }).catch(() => null);
+      const told = answer?.headers.get("Content-Type") || "";
+      if (told.startsWith("application/json")) {
+        const made = await answer.json();
+        left.delete(address);
+        if (made.go) location.assign(made.go);
+        else {
+          dialog.close();
+          if (then || !showAgain(made)) tell(made);
+          then?.(made.made);
+        }
+        return;
+      }
+      const page = answer && new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("main form.ask");
+      if (!page) {
+        rested(dialog);
+        dialog.querySelector("[data-failed]").hidden = false;
+        return;
+      }
+      const again = document.importNode(page, true);
+      called(dialog, again);
+      typed.replaceWith(again);
+      typed = again;
+      left.set(address, again);
+      enhance(again);
+      window.htmx?.process(again);
+      again.querySelector("[aria-invalid=true], .wrong input:not([type=hidden])")?.focus();
+    });
+  };
+
+  // The page is loaded again, and says it then: unless that would lose what was typed or selected, or send a form again.
+  const SAID = "said";
+  const showAgain = (made) => {
+    const status = performance.getEntriesByType("navigation")[0]?.responseStatus;
+    const form = selection();
+    if (unsent?.isConnected || left.size || status !== 200 || (form && boxesOf(form).some((box) => box.checked))) return false;
+    sessionStorage.setItem(SAID, JSON.stringify(made));
+    location.reload();
+    return true;
+  };
+  const saidBefore = () => {
+    const made = JSON.parse(sessionStorage.getItem(SAID) || "null");
+    if (!made) return;
+    sessionStorage.removeItem(SAID);
+    if (document.querySelector("input[name=login]")) return;
+    tell(made);
+    there.menu()?.querySelector("summary").focus({ preventScroll: true });
+  };
+
+  const tell = ({ said, url, open }) => {
+    const note = document.createElement("div");
+    const link = document.createElement("a");
+    note.className = "note";
+    Object.assign(link, { className: "link", href: url, textContent: open });
+    note.append(said, " ", link);
+    document.querySelector(".toasts")?.append(note);
+    enhance(document);
   };
 
   // ── Rows are selected: their boxes belong to one form, which says how many and knows what to do with them ─────────
@@ -246,7 +365,9 @@
     const many = boxes.filter((box) => box.checked).length;
     const all = allOf(form);
     form.querySelector("[data-count]").textContent = many;
-    document.querySelector("[data-selection-said]").textContent = form.querySelector(".say").textContent;
+    const said = form.querySelector(form.classList.contains("every") ? ".say.all" : ".say.these");
+    const told = document.querySelector("[data-selection-said]");
+    if (many || told.textContent) told.textContent = said.textContent;
     all.closest("label").hidden = false;
     all.checked = many === boxes.length;
     all.indeterminate = many > 0 && many < boxes.length;
@@ -256,7 +377,35 @@
     const form = selection();
     if (form && event.target === allOf(form)) for (const box of boxesOf(form)) box.checked = event.target.checked;
     else if (!form || event.target.form !== form) return;
+    selectEvery(form, false);  // whoever takes one away, or begins anew, means those that are ticked
     count();
+  });
+
+  // All that match, beyond this page: the form says so instead of naming rows.
+  const selectEvery = (form, is) => {
+    form.classList.toggle("every", is);
+    form.querySelector("[data-every]").disabled = !is;
+    const out = form.querySelector("[data-exports]");
+    if (out) out.value = is ? "all" : "selected";
+  };
+
+  document.addEventListener("click", (event) => {
+    const form = selection();
+    const link = within(event.target, "[data-selects-every], [data-clears]");
+    if (!form || !link) return;
+    event.preventDefault();
+    const is = "selectsEvery" in link.dataset;
+    for (const box of boxesOf(form)) box.checked = is;
+    selectEvery(form, is);
+    count();
+    if (is) form.querySelector("button:not([hidden])")?.focus();
+    else allOf(form).focus();
+  });
+
+  // What is typed beside a box that says whether a field changes, ticks it.
+  document.addEventListener("input", (event) => {
+    const sets = within(event.target, ".sets")?.querySelector("[data-sets]");
+    if (sets && event.target !== sets) sets.checked = true;
   });
 
   // With Shift, all from the box pressed before to this one.
@@ -269,6 +418,13 @@
     if (event.shiftKey && from >= 0) for (const one of boxes.slice(from, to + 1)) one.checked = box.checked;
     lastBox = box;
   });
+
+  const clear = () => {
+    const form = selection();
+    if (!form || !boxesOf(form).some((box) => box.checked)) return;
+    if (form.classList.contains("every")) form.querySelector("[data-clears]").click();
+    else form.reset();
+  };
 
   document.addEventListener("reset", (event) => {
     if (event.target !== selection()) return;
@@ -322,15 +478,18 @@
     };
 
     const marked = (text, typed) => {
-      const at = text.toLocaleLowerCase().indexOf(typed.toLocaleLowerCase());
-      if (!typed || at < 0) return [text];
-      const mark = document.createElement("mark");
-      mark.textContent = text.slice(at, at + typed.length);
-      return [text.slice(0, at), mark, text.slice(at + typed.length)];
+      const words = typed.split(/\s+/).filter(Boolean).map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
+      if (!words.length) return [text];
+      return text.split(new RegExp(`(${words.join("|")})`, "i")).map((part, at) => {
+        if (at % 2 === 0) return part;
+        const mark = document.createElement("mark");
+        mark.textContent = part;
+        return mark;
+      });
     };
 
-    const row = (label, second, typed) => {
-      const option = document.createElement("div");
+    const row = (label, second, typed, address = "", into = list) => {
+      const option = document.createElement(address ? "a" : "div");
       const text = document.createElement("span");
       option.setAttribute("role", "option");
       option.setAttribute("aria-selected", "false");
@@ -339,17 +498,35 @@
       if (second) {
         const line = document.createElement("span");
         line.className = "small quiet";
-        line.textContent = second;
+        line.append(...marked(second, typed));
         text.append(" ", line);
       }
       option.append(text);
-      list.append(option);
+      if (address) Object.assign(option, { href: address, tabIndex: -1 });  // so it can be opened in a tab of its own too
+      into.append(option);
       return option;
+    };
+
+    const group = (label) => {
+      const part = document.createElement("div");
+      const heading = document.createElement("p");
+      part.setAttribute("role", "group");
+      part.setAttribute("aria-label", label);
+      heading.className = "tiny faint";
+      heading.setAttribute("aria-hidden", "true");
+      heading.textContent = label;
+      part.append(heading);
+      list.append(part);
+      return part;
     };
 
     const show = (answer, typed) => {
       list.replaceChildren();
-      for (const one of answer.options) row(one.label, one.second, typed).picked = one;
+      for (const { label, options: found } of answer.groups ?? []) {
+        const part = group(label);
+        for (const one of found) row(one.label, one.second, typed, one.url, part);
+      }
+      for (const one of answer.options ?? []) row(one.label, one.second, typed).picked = one;
       if (answer.create) row(answer.create.label, "", "").address = answer.create.url;
       if (answer.note) {
         const note = document.createElement("p");
@@ -358,14 +535,15 @@
         note.textContent = answer.note;
         list.append(note);
       }
-      open(true);
+      if (answer.all) row(answer.all.label, "", "", answer.all.url).classList.add("all");
+      open(list.childElementCount > 0);
       list.scrollIntoView({ block: "nearest" });
     };
 
     list.addEventListener("mousedown", (event) => event.preventDefault());  // or the field loses the focus before the click
     list.addEventListener("click", (event) => {
       const option = within(event.target, "[role=option]");
-      if (option) choose(option);
+      if (option && !option.href) choose(option);
     });
 
     return {
@@ -422,8 +600,8 @@
 
     const choose = (option) => {
       if (option.address) {
-        window.open(option.address, "_blank", "noopener");
         close();
+        quick(option.address, input, (made) => made && choose({ picked: made }));
         return;
       }
       const one = option.picked;
@@ -480,6 +658,58 @@
         const named = offered.filter((option) => option.picked.label.toLocaleLowerCase() === asked.toLocaleLowerCase());
         const meant = list.pointed() || [named, offered].find((some) => some.length === 1)?.[0];
         if (meant) choose(meant);
+      } else if (event.key === "Escape" && list.isOpen()) {
+        event.preventDefault();
+        event.stopPropagation();
+        close();
+      }
+    });
+  };
+
+  // ── The search in the top bar: what matches while one types; before that, what was opened last ────────────────────
+
+  const searching = (form) => {
+    const input = form.querySelector("input[type=search]");
+    let asked = null;
+    let timer;
+
+    input.setAttribute("role", "combobox");
+    input.setAttribute("aria-expanded", "false");
+    const list = listBelow(input, form.dataset.matches);
+
+    const close = () => {
+      clearTimeout(timer);
+      asked = null;
+      list.close();
+    };
+
+    const ask = async () => {
+      const typed = input.value.trim();
+      asked = typed;
+      try {
+        const found = await matching(form.dataset.suggests, typed);
+        if (found && asked === typed) list.show(found, typed);  // a slow answer to an older text is dropped
+      } catch {
+        close();  // Enter leads to the page of results
+      }
+    };
+
+    input.addEventListener("input", () => {
+      clearTimeout(timer);
+      timer = setTimeout(ask, 150);
+    });
+    input.addEventListener("focus", ask);
+    input.addEventListener("click", () => list.isOpen() || ask());
+    input.addEventListener("blur", close);
+    input.addEventListener("keydown", (event) => {
+      if (event.isComposing) return;
+      if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+        event.preventDefault();
+        if (list.isOpen()) list.step(event.key === "ArrowDown" ? 1 : -1);
+        else ask();
+      } else if (event.key === "Enter" && list.pointed()) {
+        event.preventDefault();
+        list.pointed().click();
       } else if (event.key === "Escape" && list.isOpen()) {
         event.preventDefault();
         event.stopPropagation();
@@ -592,6 +822,50 @@
     added.querySelector("input[type=text]").focus();
   });
 
+  // ── A part that comes later and did not: it says so where it would stand, and tries again ──────────────────────────
+
+  for (const kind of ["htmx:responseError", "htmx:sendError", "htmx:timeout"]) {
+    document.addEventListener(kind, (event) => {
+      const part = within(event.detail.elt, '[hx-get][hx-trigger^="load"]');
+      const said = document.getElementById("part-failed");
+      if (!part || !said || part.querySelector("[data-again]")) return;
+      part.append(said.content.cloneNode(true));
+    });
+  }
+  document.addEventListener("click", (event) => {
+    const button = within(event.target, "[data-again]");
+    if (!button) return;
+    const part = within(button, '[hx-get][hx-trigger^="load"]');
+    within(button, ".band").remove();
+    htmx.trigger(part, "again");
+  });
+
+  // ── A field that is asked for only with one answer to another ───────────────────────────────────────────────────────
+
+  const showWith = (field) => {
+    const [name, value] = field.dataset.shownWith.split("=");
+    within(field, ".field").hidden = field.form.elements[name].value !== value;
+  };
+  document.addEventListener("change", (event) => {
+    for (const field of event.target.form?.querySelectorAll("[data-shown-with]") ?? []) showWith(field);
+  });
+
+  // ── Lists: the strip of views shows where one is; a row that is wider than its window opens its record wherever pressed ──
+
+  const showView = (view) => {
+    view.parentElement.scrollLeft = view.offsetLeft - view.parentElement.offsetLeft - (view.parentElement.clientWidth - view.offsetWidth) / 2;
+  };
+
+  document.addEventListener("click", (event) => {
+    const row = within(event.target, ".broad .rows tbody tr");
+    if (!row || event.defaultPrevented || within(event.target, "a, button, input, label, summary, form") || String(getSelection())) return;
+    row.querySelector("td.name > a").click();
+  });
+
+  // ── The page on paper: the browser prints it, by a button that only a script shows ────────────────────────────────
+
+  document.addEventListener("click", (event) => within(event.target, "[data-print]") && window.print());
+
   // ── On every page, and on every part that comes in later ──────────────────────────────────────────────────────────
 
   const enhance = (root) => {
@@ -599,10 +873,18 @@
       picker.dataset.ready = "yes";
       combobox(picker);
     }
+    for (const form of root.querySelectorAll("form[data-suggests]:not([data-ready])")) {
+      form.dataset.ready = "yes";
+      searching(form);
+    }
     for (const text of root.querySelectorAll("textarea[data-mentions]:not([data-ready])")) {
       text.dataset.ready = "yes";
       mentions(text);
     }
+    for (const button of root.querySelectorAll("[data-print]")) button.hidden = false;
+    for (const field of root.querySelectorAll("[data-shown-with]")) showWith(field);
+    for (const view of root.querySelectorAll(".views [aria-current]")) showView(view);
+    if (root.querySelector("form[data-selection]")) count();
     for (const note of root.querySelectorAll(".note:not([data-ready])")) {
       note.dataset.ready = "yes";
       setTimeout(leave, 6000, note);
@@ -610,5 +892,6 @@
   };
 
   enhance(document);
+  saidBefore();
   document.addEventListener("htmx:load", (event) => enhance(event.detail.elt));
 })();

@@ -10,7 +10,11 @@ BUSINESS = {"customers", "opportunities", "approvals", "notices"}
 
 def everything():
     """This will give every row of every business table."""
-    models = [model for model in apps.get_models() if model._meta.app_label in BUSINESS or model.__name__ == "Once"]
+    models = [
+        model
+        for model in apps.get_models()
+        if model._meta.app_label in BUSINESS or model.__name__ in ("Once", "CustomValue")
+    ]
     return {model._meta.label: list(model._base_manager.order_by("pk").values()) for model in models}
 
 

@@ -9,10 +9,13 @@ from django.core.cache import cache
 from django.db import connection
 from django.utils import timezone, translation
 from hypothesis import settings as hypothesis
+from playwright.sync_api import expect
 
 from crm.organisation import THE_ONE, Organisation
 
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"  # the browser's driver runs an event loop in the thread of the tests
+
+expect.set_options(timeout=20_000)  # milliseconds: how long a page takes says more of the machine
 
 gc.set_threshold(100_000, 50, 1000)  # what a test makes is soon gone: to look for it seldom saves a twentieth
 

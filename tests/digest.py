@@ -9,7 +9,7 @@ from django.db import connection
 
 APPS = {"crm", "notices", "approvals", "customers", "opportunities", "guardian", "auth"}
 # What is written about a request and not by it: the audit of refusals, and the worker's own books.
-BESIDES = {"Audit", "Job", "WorkerPulse", "ScheduledRun", "last_login", "previous_sign_in_at"}
+BESIDES = {"Audit", "Job", "Opened", "WorkerPulse", "ScheduledRun", "last_login", "previous_sign_in_at"}
 
 
 @cache

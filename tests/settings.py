@@ -7,7 +7,7 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 WHITENOISE_AUTOREFRESH = True  # each test client would look through all static files first
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 
-if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+if DATABASES["default"]["ENGINE"] == "crm.sqlite":
     DATABASES["default"]["OPTIONS"]["init_command"] += "; PRAGMA synchronous = OFF"
 else:
     DATABASES["default"]["ENGINE"] = "tests.emptied"

@@ -24,7 +24,7 @@ from tests import factories as make
 pytestmark = [pytest.mark.django_db, pytest.mark.long, pytest.mark.any_database]
 
 MAY = {"rep.jinan", "deputy.jinan", "gm.jinan", "manager", "admin"}
-LINK = re.compile(r"""\b(?:href|data-src|hx-get)=["']([^"'#]+)""")
+LINK = re.compile(r"""\b(?:href|data-src|data-steps|hx-get)=["']([^"'#]+)""")
 
 
 @pytest.fixture

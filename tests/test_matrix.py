@@ -40,6 +40,7 @@ view             x     x     .     .       x                   x
 name             x     x     .     x       x                   x
 change           x     .     x     .       x                   x
 delete           x     .     .     .       x                   x
+copy             x     x     .     .       x                   x
 add_contact      x     x     .     .       x                   x
 add_follow_up    x     x     .     .       x                   x
 comment          x     x     .     .       x                   x
@@ -51,6 +52,7 @@ CONTACT = """
 view             x     x     x       x                   x
 change           x     x     .       x                   x
 delete           x     .     .       x                   x
+copy             x     x     .       x                   x
 add_follow_up    x     x     .       x                   x
 """
 

@@ -25,12 +25,18 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import call_command
 from django.db import models, transaction
 from django.template.loader import render_to_string
-from django.urls import get_resolver, resolve
+from django.urls import get_resolver, resolve, reverse
 from django.utils import translation
 
+from approvals.models import Task
+from crm import custom_changes
+from crm.custom_fields import CustomChoice, CustomField, CustomSection
+from crm.custom_values import CustomValue
 from crm.models import User
 from crm.names import Named
+from crm.saved_views import SavedView
 from crm.sign_in import email_link
+from customers.models import Contact, Customer
 from notices import delivery
 from notices.documents import Document
 from notices.files import File
@@ -53,6 +59,12 @@ NOT_WALKED = {
     "account_logout",
     "account_reset_password_from_key",  # needs the link of a mail
     "account_reset_password_from_key_done",
+    "follow_ups_bulk",  # nothing is offered to be done to many of these
+    "tasks_done_bulk",
+    "bulk_go_on",  # needs one that was broken off
+    "bulk_run",  # needs something that was done to many
+    "bulk_undo",
+    "bulk_stop",  # needs the worker
     "export",  # needs the worker
     "export_file",
     "handover_summary",  # needs the worker
@@ -75,12 +87,14 @@ NOT_WALKED = {
     "set_language",
     "task_assign",  # needs another candidate
 }
+LISTS = ["opportunities", "customers", "contacts", "follow_ups", "tasks_done"]  # which have views
 WRONG = "§§"  # what nobody means, and no word either
 
 BLOCKS = {"p", "li", "td", "th", "div", "dd", "dt", "h1", "h2", "h3", "option", "label", "legend", "title", "section"}
 ATTRIBUTES = ("placeholder", "title", "aria-label", "alt")
 NO_WORDS = re.compile(
     r"Pursuit|English|简体中文|[A-Z]\w+/[\w/-]+|OP\d{4}-\d+|\b[A-Z]+-[A-Z\d-]+|\S+@\S+|https?://\S+|\b(?:CNY|UTC|UTF-8)\b"
+    r"|^[kM]$"  # thousands and millions behind a figure
 )
 
 
@@ -114,11 +128,13 @@ def bracketed(entry):
 
 
 @pytest.fixture
-def company(in_brackets):
+def company(in_brackets, settings):
     """This will load the demo company, all of it reading the made-up language; one request more, of each state."""
+    settings.BOARD_SUMS_AT_ONCE = 0  # so that its sums have an address of their own
     name_in_brackets()
     call_command("demo", verbosity=0)
     name_in_brackets()
+    add_fields()
     rep = User.objects.get(username="rep.shijiazhuang")
     for state in ("returned", "signing", "terminating", "signed", "terminated"):
         make.opportunity(rep, state=state, name=f"{state.title()} example")
@@ -130,11 +146,28 @@ def company(in_brackets):
     Comment(about=shared, text="@Zhou Lan").add(by=rep)
     File.add(shared, [SimpleUploadedFile("offer.pdf", b"%PDF-1.4")], by=rep)
     Document.objects.get(name="Price list 2026").link(shared, by=rep)
+    manager = User.objects.get(username="manager")
+    for listing in LISTS:
+        kept = SavedView(listing=listing, name=f"Kept by {rep}")
+        kept.create(by=rep)
+        kept.make_default(by=rep)
+        SavedView(listing=listing, name="Kept by another", shared="all").create(by=manager)
     for day in range(12):
         make.follow_up(shared, content=f"Called about question {day}.")
     other = make.opportunity(User.objects.get(username="rep.jinan"), state="reporting", name="Reporting example")
     User.objects.filter(pk=other.open_task.holder_id).update(is_active=False)
     User.objects.update(language="xx")
+
+
+def add_fields():
+    """This will have an administrator add fields, one of them archived, and a section."""
+    admin = User.objects.get(username="admin")
+    custom_changes.create_section(CustomSection(subject="opportunity", names={"en": "Site", "xx": "⟪Site⟫"}), by=admin)
+    for kind, name in (("choice", "Tender"), ("number", "Machines"), ("text", "Region code")):
+        field = CustomField(subject="opportunity", kind=kind, names={"en": name, "xx": f"⟪{name}⟫"})
+        options = [{"en": "Open", "xx": "⟪Open⟫"}] if kind == "choice" else ()
+        custom_changes.create(field, by=admin, options=options)
+    custom_changes.archive(field, by=admin)
 
 
 def name_in_brackets():
@@ -166,7 +199,7 @@ class Page(HTMLParser):
         for name in ATTRIBUTES:
             self.say(given.get(name) or "")
         self.depth = 0 if tag in BLOCKS else self.depth
-        for name in ("href", "data-src", "hx-get"):
+        for name in ("href", "data-src", "data-suggests", "data-steps", "hx-get"):
             if given.get(name):
                 self.links.append(urljoin(self.address, given[name].partition("#")[0]))
         if tag == "form":
@@ -299,7 +332,7 @@ class Walk:
             for text in json_texts(response.json()):
                 page.say(text)
         elif kind.startswith("text/html"):
-            page = Page(response.content.decode(), address)
+            page = Page(re.sub(r"</?mark>", "", response.content.decode()), address)  # what was found stays one text
         else:
             list(response)  # a file, which is closed when it is read
             return None
@@ -337,7 +370,22 @@ def json_texts(value):
 def starts(user):
     """This will give where a reader begins: home, an opportunity in each state, a task of each kind."""
     found = ["/", "/nothing/", "/opportunities/?state=", "/opportunities/?q=xyzzy", "/opportunities/?amount.over=1"]
+    found += ["/search/?q=water", "/search/?q=xyzzy", "/search/suggest/?q=water", "/new/follow-up/"]
+    found += [f"/{name}/bulk/comment/?every=1" for name in ("opportunities", "customers")]
+    found += ["/opportunities/bulk/change/?every=1", "/contacts/bulk/change/?every=1", "/bulk/"]
+    found += [f"/tasks/bulk/decide/?pk={task.pk}_1" for task in Task.objects.open_for(user)[:1]]
     found += [f"/files/opportunity/{file.about_id}/" for file in File.objects.filter(by=user)[:1]]
+    for listing, field, model in (
+        ("opportunities", "amount", Opportunity), ("customers", "phone", Customer), ("contacts", "title", Contact)
+    ):  # fmt: skip
+        own = model.objects.permitted(user, "change").first()
+        found += [reverse(f"{listing}_cell", args=[own.pk, field])] if own else []
+    if user.is_any("administrator"):  # only an option that nothing holds can be deleted
+        held = CustomValue.objects.filter(choice__isnull=False).values("choice")
+        free = CustomChoice.objects.exclude(pk__in=held).first()
+        found.append(reverse("custom_option_delete", args=[free.pk]))
+    views = SavedView.objects.filter(owner=user)
+    found += [f"{reverse(view.listing)}?view={view.pk}&size=25" for view in views]  # which is changed
     for state in State:
         seen = Opportunity.objects.visible_to(user).filter(state=state)
         one = seen.filter(owner=user).last() or seen.last()

@@ -8,6 +8,7 @@ from django.utils.translation import ngettext, pgettext
 
 from crm import formatting, shown
 from crm import help as help_pages
+from crm.stepping import WayBack
 
 register = template.Library()
 
@@ -76,6 +77,12 @@ def pips(position, of):
     return format_html('<span class="pips s{}"></span>', shown.pips(position, of))
 
 
+@register.inclusion_tag("components/list/back.html", takes_context=True)
+def way_back(context, name, heading, record):
+    """This will show above the title of a record's page the way back to the list that somebody came from."""
+    return {"way": WayBack(context["request"], name, record.pk), "heading": heading}
+
+
 @register.inclusion_tag("components/field.html")
 def field(bound, classes=""):
     """This will show a form field whole: label, star, control, help, error, and what ties them together."""
@@ -125,18 +132,3 @@ def errors(*asked):
         "count": count,
         "kept": not lost,
     }
-
-
-@register.inclusion_tag("components/sort_head.html", takes_context=True)
-def sort_head(context, key, label, classes="", default=""):
-    """
-    This will show a column head that sorts by `key`, and by `-key` when it does already. `default` is the list's order
-    where the address names none.
-    """
-    request = context["request"]
-    now = request.GET.get("sort", default)
-    query = request.GET.copy()
-    query.pop("page", None)
-    query["sort"] = f"-{key}" if now == key else key
-    order = {key: "ascending", f"-{key}": "descending"}.get(now, "")
-    return {"query": query.urlencode(), "label": label, "classes": classes, "order": order}

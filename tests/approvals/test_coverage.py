@@ -198,7 +198,7 @@ def test_the_page_draws_each_route_and_says_who_it_would_be(client, admin, staff
 
     page = client.get(f"/routes/?department={shijiazhuang.pk}").content.decode()
 
-    assert "Business type in Cloud" in page
+    assert "Business type is Cloud" in page
     assert "Amount at least ¥1,000,000" in page
     assert "Zhao (Hebei)" in page
     hebei = client.get(f"/routes/?department={make.department('hebei').pk}").content.decode()

@@ -4,9 +4,13 @@ import re
 from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.http import QueryDict
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from approvals.models import Task
+from approvals.models import DoneTask, Task
+from crm.conditions import Conditions
 from opportunities.models import Opportunity
 from tests import factories as make
 from tests.digest import nothing_changed
@@ -150,8 +154,8 @@ def test_done_comes_in_pages(people, sign_in):
     )  # fmt: skip
     client = sign_in(people.deputy)
 
-    assert "1–50 of 61" in text(client.get("/tasks/done/"))
-    assert "51–61 of 61" in text(client.get("/tasks/done/?page=2"))
+    assert "1–50 of 61" in text(client.get("/tasks/done/?totals=1"))
+    assert "51–61 of 61" in text(client.get("/tasks/done/?page=2&totals=1"))
     assert client.get("/tasks/done/?page=-1").status_code == client.get("/tasks/done/?page=x").status_code == 200
 
 
@@ -292,3 +296,60 @@ def test_a_decision_costs_little(people, reported, sign_in, django_assert_max_nu
 
 def version(opportunity):
     return Opportunity.objects.values_list("version", flat=True).get(pk=opportunity.pk)
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("act=report", {"Pumps", "Cranes"}),
+        ("act=sign", {"Cranes"}),
+        ("act.not=sign", {"Pumps", "Cranes"}),
+        ("decision=returned", {"Pumps"}),
+        ("decision=finished&act=sign", {"Cranes"}),
+        ("requester={rep}", {"Pumps", "Cranes"}),
+        ("requester=me", set()),
+        ("amount.over=150000", {"Cranes"}),
+        ("amount.at_least=100000&amount.at_most=150000", {"Pumps"}),
+        ("closed_at=today", {"Pumps", "Cranes"}),
+        ("closed_at=last_month", set()),
+        ("comment.contains=CONTRACT", {"Pumps"}),
+        ("q=pump", {"Pumps"}),
+        ("q=contract", {"Pumps"}),
+    ],
+)
+def test_done_is_narrowed_by_what_one_asks_of_a_decision(people, sign_in, query, found):
+    pumps = make.opportunity(people.rep, state="reporting", name="Pumps", amount=100_000)
+    pumps.open_task.return_(by=people.deputy, comment="Name the contract.", seen=pumps.version)
+    make.opportunity(people.rep, state="signed", name="Cranes", amount=200_000)
+    query = query.format(rep=people.rep.pk)
+
+    source = sign_in(people.deputy).get(f"/tasks/done/?{query}&totals=1").content.decode()
+
+    assert {name for name in ("Pumps", "Cranes") if f">{name}</a>" in source} == found
+    conditions = Conditions.from_query(QueryDict(query), DoneTask, people.deputy)
+    if "q=" not in query:
+        done = DoneTask.objects.visible_to(people.deputy)
+        assert {task.about.name for task in done if conditions.holds(task)} == found
+
+
+def test_done_lists_nobody_elses_decisions_however_it_is_asked(people, sign_in):
+    one = make.opportunity(people.rep, state="active", name="Pumps")
+    task = Task.objects.get(about_id=one.pk, decision="finished")
+    for query in ("", "q=pumps", "act=report", "sort=-decided,decided", f"pk={task.pk}&rows=selected&export=csv"):
+        answer = sign_in(people.gm).get(f"/tasks/done/?{query}")
+        assert b"Pumps" not in (b"".join(answer) if answer.streaming else answer.content)
+
+
+def test_a_page_of_done_tasks_costs_the_same_for_one_row_and_for_thirty(people, sign_in):
+    def cost():
+        with CaptureQueriesContext(connection) as queries:
+            assert client.get("/tasks/done/").status_code == 200
+        return len(queries)
+
+    make.opportunity(people.rep, state="active")
+    client = sign_in(people.deputy)
+    cost()
+    one = cost()
+    for _number in range(29):
+        make.opportunity(people.rep, state="active")
+    assert cost() == one <= 14

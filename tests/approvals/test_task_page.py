@@ -17,7 +17,7 @@ from opportunities.models import LostReason, Opportunity
 from tests import factories as make
 from tests.digest import digest, nothing_changed
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
 
 
 def address(opportunity):

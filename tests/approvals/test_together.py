@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def together(*presses):
     """This will run all `presses` in the same moment, each in a thread of its own, and give what came of each."""
-    start, came = Barrier(len(presses)), [None] * len(presses)
+    start, came = Barrier(len(presses), timeout=60), [None] * len(presses)
 
     def run(place, press):
         try:

@@ -29,7 +29,9 @@ from crm.moments import organisation_month, organisation_today
 from opportunities.models import BusinessType, Opportunity, Stage, State
 from opportunities.ranking import month_before
 from tests.bench import reference
+from tests.bench.multiplying import multiply
 
+SEEDED = 100_000  # opportunities whose lives are made up one by one; more are copies of these
 ROUNDS = 40
 WARM = 5  # rounds that are not counted: the first fill caches and plans
 VIEWERS = {"rep": "seed-1-1.rep.1", "gm": "seed-1.gm.1", "manager": "seed.opportunity_manager.1"}
@@ -39,30 +41,39 @@ PAGES = {
     "list": Goal(2, 4, 12),
     "list-filtered": Goal(2, 4, 12),
     "list-deep": Goal(2, 4, 12),
+    "list-totals": Goal(2, 4, 12),
+    "board": Goal(2, 4, 12),
+    "board-totals": Goal(2, 4, 12),
     "record": Goal(2, 4, 15),
     "home": Goal(3, 4, 15),
     "inbox": Goal(2, 4, 12),
     "search": Goal(2, 4, 12),
+    "search-list": Goal(2, 4, 12),
     "ranking": Goal(2, 4, 12),
 }
+TOTALS = ("list-totals", "board-totals")  # which come after their page, and are compared with bare sums
 WRITES = {name: Goal(4, 6, 30) for name in ("create", "report", "decide", "move-stage")}
 
 
 def main(rows):
-    missing = rows - Opportunity.objects.count()
+    missing = min(rows, SEEDED) - Opportunity.objects.count()
     if missing > 0:
         print(f"Filling a database with {missing:,} opportunities …", file=sys.stderr, flush=True)
         call_command("seed", opportunities=missing, stdout=sys.stderr)
+    times = rows // Opportunity.objects.count()
+    if times > 1:
+        multiply(times, say=partial(print, file=sys.stderr, flush=True))
     for viewer, username in VIEWERS.items():
         user = User.objects.get(username=username)
         client, bare = clients(user)
         for name, address in addresses(user).items():
             page = partial(client.get, address)
+            beside, least = ("bare sums", "/bare/sums/") if name in TOTALS else ("bare list", "/bare/rows/")
             say(
                 name,
                 PAGES[name],
-                "bare list",
-                *side_by_side(partial(bare.get, "/bare/rows/"), page),
+                beside,
+                *side_by_side(partial(bare.get, least), page),
                 queries(page),
                 viewer,
             )
@@ -92,10 +103,14 @@ def addresses(user):
         "list": "/opportunities/",
         "list-filtered": f"/opportunities/?state=open&business_type={cloud}&amount.at_least=200000",
         "list-deep": f"/opportunities/?page={deep}",
+        "list-totals": "/opportunities/totals/?state=open",
+        "board": "/opportunities/board/",
+        "board-totals": "/opportunities/board/totals/",
         "record": f"/opportunities/{one.pk}/",
         "home": "/",
         "inbox": "/tasks/",
-        "search": f"/opportunities/?q={one.customer.name[:4]}",
+        "search": f"/search/?q={one.customer.name[:4]}",
+        "search-list": f"/opportunities/?q={one.customer.name[:4]}",
         "ranking": f"/ranking/?month={month:%Y-%m}",
     }
 

@@ -48,6 +48,7 @@ PAGES = [
     ),
     ("share", "rep.shijiazhuang", ["/opportunities/", "Ward calling system and Wi-Fi", "Share"]),
     ("transfer", "rep.shijiazhuang", ["/opportunities/", "Ward calling system and Wi-Fi", "Transfer"]),
+    ("follow-ups", "rep.shijiazhuang", "/follow-ups/"),
     ("follow-up", "rep.shijiazhuang", ["/opportunities/", "Ward calling system and Wi-Fi", "Add Follow-up Record"]),
     ("customers", "rep.shijiazhuang", "/customers/"),
     ("customer", "rep.shijiazhuang", ["/customers/", "Kangning Hospital"]),
@@ -119,13 +120,13 @@ def signed_in(browser, username, size, scheme, language="en"):
     return page
 
 
-def open_page(page, address):
-    """This will go to an address, and from there by the texts of links."""
+def open_page(page, address, until="networkidle"):
+    """This will go to an address, and from there by the texts of links, and wait for what stands there."""
     first, *links = [address] if isinstance(address, str) else address
     page.goto(first)
     for text in links:
         page.get_by_role("link", name=text, exact=True).first.click()
-    page.wait_for_load_state("networkidle")
+    page.wait_for_load_state(until)
 
 
 def photograph(browser, size, scheme):

@@ -1,30 +1,21 @@
 """The administrators' pages in a browser: a list dragged and moved by keys, every page fit for all, on a phone too."""
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from opportunities.models import Source, Stage
 from tests import factories as make
-from tests.factories import PASSWORD
+from tests.browser.desk import wrong_with
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.any_database]
 
 
 @pytest.fixture
-def page(browser, live_server):
-    admin = make.user("admin", "administrator", at="head-office", language="en")
+def page(sign_in):
+    """This will give a page of an administrator who is signed in, in a company that has an opportunity."""
     make.opportunity()
-    page = browser.new_context(base_url=live_server.url).new_page()
-    said = []
-    page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
-    page.goto("/accounts/login/?next=/picklists/source/")
-    page.get_by_label("User name").fill(admin.username)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("heading", name="Sources")).to_be_visible()
-    yield page
-    assert said == []
+    admin = make.user("admin", "administrator", at="head-office", language="en")
+    return sign_in(admin, "/picklists/source/")
 
 
 def names():
@@ -65,9 +56,7 @@ def test_every_page_is_fit_for_all_and_for_a_phone(page):
         f"/routes/?department={make.department('shijiazhuang').pk}",
     ):
         page.goto(address)
-        found = Axe().run(page).response["violations"]
-        wrong = [rule["id"] for rule in found if rule["impact"] in ("serious", "critical")]
-        assert wrong == [], address
+        assert wrong_with(page) == [], address
         page.set_viewport_size({"width": 390, "height": 844})
         assert page.evaluate("document.documentElement.scrollWidth") == 390, address
         page.set_viewport_size({"width": 1440, "height": 900})

@@ -7,24 +7,18 @@ from playwright.sync_api import expect
 
 from notices.models import Comment, Message
 from tests import factories as make
-from tests.factories import PASSWORD
 from tests.opportunities.acts import address, in_state
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def box(browser, live_server):
+def box(sign_in):
     """This will give the text field of a comment on an opportunity, on the page of its owner."""
     opportunity = in_state("active")
     for username, name in (("zhu.wei", "Zhu Wei"), ("zhu.min", "Zhu Min"), ("zhu.other", "Zhu Min")):
         make.user(username, "gm", at=opportunity.department, name=name)
-    page = browser.new_context(base_url=live_server.url).new_page()
-    page.goto(f"/accounts/login/?next={address(opportunity)}")
-    page.get_by_label("User name").fill(opportunity.owner.username)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
-    return page.get_by_label("Comment*", exact=True)
+    return sign_in(opportunity.owner, address(opportunity)).get_by_label("Comment*", exact=True)
 
 
 def test_at_offers_names_and_enter_takes_the_one_pointed_at(box):

@@ -4,42 +4,24 @@ one, deleted.
 """
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from customers.models import Customer
 from opportunities.models import FollowUp
 from tests import factories as make
-from tests.factories import PASSWORD
+from tests.browser.desk import wrong_with
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture(params=[True, False], ids=["with JavaScript", "without"])
-def page(request, browser, live_server):
-    """This will give a page of a rep who is signed in; what the console says against it fails the test."""
-    make.user("rep", name="Chen Yu", language="en")
-    context = browser.new_context(java_script_enabled=request.param, base_url=live_server.url)
-    page, said = context.new_page(), []
-    page.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
-    page.goto("/accounts/login/?next=/customers/")
-    page.get_by_label("User name").fill("rep")
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("heading", name="Customers", exact=True)).to_be_visible()
-    yield page
-    context.close()
-    assert said == []
+def page(request, sign_in):
+    """This will give a page of a rep who is signed in."""
+    return sign_in(make.user("rep", name="Chen Yu", language="en"), java_script_enabled=request.param)
 
 
 def press(page, name):
     page.get_by_role("button", name=name, exact=True).click()
-
-
-def sound(page):
-    """This will fail where axe finds something serious."""
-    found = Axe().run(page).response["violations"]
-    assert [rule["id"] for rule in found if rule["impact"] in ("serious", "critical")] == []
 
 
 def test_a_customer_is_entered_met_followed_up_and_deleted(page, request):
@@ -111,7 +93,7 @@ def test_the_pages_are_sound_and_do_not_scroll_sideways(page, width):
     ]:  # fmt: skip
         page.goto(address)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, address
-        sound(page)
+        assert wrong_with(page) == []
 
 
 def test_a_list_is_taken_out_as_a_file(page):

@@ -8,7 +8,7 @@ from crm.jobs import run_waiting
 from customers.models import Customer
 from opportunities.models import Opportunity
 from tests import factories as make
-from tests.browser.test_walk import Desk
+from tests.browser.desk import Desk
 from tests.importing import SHARED, needs_shared
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -37,10 +37,10 @@ def bring(desk, file):
     desk.press("Upload")
 
 
-def test_a_file_is_uploaded_matched_checked_and_imported(browser, live_server, rep, tmp_path):
+def test_a_file_is_uploaded_matched_checked_and_imported(sign_in, rep, tmp_path):
     file = tmp_path / "商机.csv"
     file.write_bytes(CONTENT.encode("gb18030"))
-    desk = Desk(browser, live_server.url, "rep.shijiazhuang")
+    desk = Desk(sign_in("rep.shijiazhuang"))
     desk.page.goto("/opportunities/")
     desk.follow("Import")
     bring(desk, file)
@@ -77,7 +77,7 @@ def check_and_import(desk):
     expect(desk.page.get_by_role("heading", name="What came of the rows")).to_be_visible()
 
 
-def test_a_workbook_is_read_from_the_right_sheet_and_what_came_in_is_undone(browser, live_server, rep, tmp_path):
+def test_a_workbook_is_read_from_the_right_sheet_and_what_came_in_is_undone(sign_in, rep, tmp_path):
     """Its table stands on the second sheet, under a title; what it changes is shown old beside new."""
     book = Workbook()
     for row in (["Notes", "Who"], ["ask Wang", "Li"], ["ask Li", "Wang"]):
@@ -87,7 +87,7 @@ def test_a_workbook_is_read_from_the_right_sheet_and_what_came_in_is_undone(brow
         sheet.append(row)
     sheet.append(["Fuhua Steel", "0311 2", "Health"])
     book.save(tmp_path / "list.xlsx")
-    desk = Desk(browser, live_server.url, "rep.shijiazhuang")
+    desk = Desk(sign_in("rep.shijiazhuang"))
     desk.page.goto("/imports/?kind=customers")
     bring(desk, tmp_path / "list.xlsx")
 
@@ -122,13 +122,13 @@ ROADS = {
 
 @pytest.mark.any_database
 @pytest.mark.parametrize("kind", ROADS)
-def test_every_kind_comes_in_by_the_same_road(browser, live_server, rep, tmp_path, kind):
+def test_every_kind_comes_in_by_the_same_road(sign_in, rep, tmp_path, kind):
     make.user("root", "administrator", "opportunity_manager", at="head-office", name="Root")
     make.opportunity(rep, name="Pump house")
     make.product()
     name, content = ROADS[kind]
     (tmp_path / name).write_text(content)
-    desk = Desk(browser, live_server.url, "root")
+    desk = Desk(sign_in("root"))
     desk.page.goto(f"/imports/?kind={kind}")
     bring(desk, tmp_path / name)
 
@@ -139,10 +139,10 @@ def test_every_kind_comes_in_by_the_same_road(browser, live_server, rep, tmp_pat
     expect(desk.page.get_by_role("heading", name="Records of this import")).to_be_visible()
 
 
-def test_the_road_goes_without_javascript(browser, live_server, rep, tmp_path):
+def test_the_road_goes_without_javascript(sign_in, rep, tmp_path):
     file = tmp_path / "customers.csv"
     file.write_text("account,sector\nAcme,technolgy\n")
-    desk = Desk(browser, live_server.url, "rep.shijiazhuang", java_script_enabled=False)
+    desk = Desk(sign_in("rep.shijiazhuang", java_script_enabled=False))
     desk.page.goto("/imports/?kind=customers")
     bring(desk, file)
     desk.press("Match columns")
@@ -158,8 +158,8 @@ def test_the_road_goes_without_javascript(browser, live_server, rep, tmp_path):
 
 
 @needs_shared
-def test_a_damaged_file_is_refused_beside_the_field(browser, live_server, rep):
-    desk = Desk(browser, live_server.url, "rep.shijiazhuang")
+def test_a_damaged_file_is_refused_beside_the_field(sign_in, rep):
+    desk = Desk(sign_in("rep.shijiazhuang"))
     desk.page.goto("/imports/")
     bring(desk, SHARED / "spreadsheets" / "null_archive.xlsx")
     desk.sees("This file cannot be read: it is damaged.")

@@ -3,7 +3,6 @@
 from io import BytesIO
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from django.core.files.uploadedfile import SimpleUploadedFile
 from PIL import Image
 from playwright.sync_api import expect
@@ -12,7 +11,7 @@ from crm.models import User
 from notices.documents import Document
 from notices.history import Event
 from tests import factories as make
-from tests.factories import PASSWORD
+from tests.browser.desk import wrong_with
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -23,28 +22,13 @@ def rep():
 
 
 @pytest.fixture
-def enter(browser, live_server):
-    """This will give a function that signs somebody in and gives their page; what its console says fails the test."""
-    contexts, said = [], []
+def enter(sign_in):
+    """This will give a function that opens the profile of somebody."""
 
-    def signed_in(person, *, scripts=True, width=1440):
-        context = browser.new_context(
-            java_script_enabled=scripts, base_url=live_server.url, viewport={"width": width, "height": 844}
-        )
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
-        page.goto("/accounts/login/?next=/profile/")
-        page.get_by_label("User name").fill(person.username)
-        page.get_by_label("Password").fill(PASSWORD)
-        page.get_by_role("button", name="Sign in").click()
-        expect(page.get_by_role("heading", name="Profile", exact=True)).to_be_visible()
-        return page
+    def entered(person, *, scripts=True, width=1440):
+        return sign_in(person, "/profile/", java_script_enabled=scripts, viewport={"width": width, "height": 844})
 
-    yield signed_in
-    for context in contexts:
-        context.close()
-    assert said == []
+    return entered
 
 
 def upload(name, content):
@@ -139,5 +123,4 @@ def test_the_pages_are_sound_and_do_not_scroll_sideways(enter, rep, width):
     ]:  # fmt: skip
         page.goto(address)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, address
-        found = Axe().run(page).response["violations"]
-        assert [rule["id"] for rule in found if rule["impact"] in ("serious", "critical")] == [], address
+        assert wrong_with(page) == [], address

@@ -3,12 +3,11 @@
 from decimal import Decimal
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from opportunities.models import Opportunity
 from tests import factories as make
-from tests.factories import PASSWORD
+from tests.browser.desk import wrong_with
 from tests.opportunities.acts import address, in_state
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -20,14 +19,8 @@ def opportunity():
     return in_state("active")
 
 
-def open_lines(browser, live_server, opportunity, **options):
-    page = browser.new_context(base_url=live_server.url, **options).new_page()
-    page.goto(f"/accounts/login/?next={address(opportunity, 'lines')}")
-    page.get_by_label("User name").fill(opportunity.owner.username)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("heading", name="Lines", exact=True)).to_be_visible()
-    return page
+def open_lines(sign_in, opportunity, **options):
+    return sign_in(opportunity.owner, address(opportunity, "lines"), **options)
 
 
 def stands(opportunity):
@@ -36,10 +29,8 @@ def stands(opportunity):
 
 
 @pytest.mark.parametrize("width", [1440, 390])
-def test_a_product_fills_in_and_a_row_is_added(browser, live_server, opportunity, width):
-    page = open_lines(browser, live_server, opportunity, viewport={"width": width, "height": 844})
-    said = []
-    page.on("console", lambda told: said.append(told.text) if told.type in ("error", "warning") else None)
+def test_a_product_fills_in_and_a_row_is_added(sign_in, opportunity, width):
+    page = open_lines(sign_in, opportunity, viewport={"width": width, "height": 844})
     first = page.get_by_role("group", name="Line 1")
     first.get_by_label("Product").press_sequentially("camera")
     page.get_by_role("option", name="Outdoor camera").click()
@@ -55,18 +46,16 @@ def test_a_product_fills_in_and_a_row_is_added(browser, live_server, opportunity
     second.get_by_label("Price").fill("1.2万")
     expect(page.locator("#sums")).to_have_text("2 lines come to ¥14,900")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    found = Axe().run(page).response["violations"]
-    assert [rule["id"] for rule in found if rule["impact"] in ("serious", "critical")] == []
+    assert wrong_with(page) == []
     page.get_by_label("The sum of the lines").check()
     page.get_by_role("button", name="Save").last.click()
     expect(page.get_by_text("the sum of 2 lines")).to_be_visible()
 
     assert stands(opportunity) == (Decimal(14_900), "lines", ["Outdoor camera", "Poles"])
-    assert said == []
 
 
-def test_without_script_add_line_brings_the_form_back_with_a_row_more(browser, live_server, opportunity):
-    page = open_lines(browser, live_server, opportunity, java_script_enabled=False)
+def test_without_script_add_line_brings_the_form_back_with_a_row_more(sign_in, opportunity):
+    page = open_lines(sign_in, opportunity, java_script_enabled=False)
     page.get_by_label("Description").fill("Poles")
     page.get_by_label("Quantity").fill("1")
     page.get_by_label("Price").fill("12000")

@@ -1,11 +1,12 @@
 """Rows of a list are selected and go out, in a browser: with JavaScript and without, by keys alone, on a telephone."""
 
+from functools import partial
+
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from tests import factories as make
-from tests.factories import PASSWORD
+from tests.browser.desk import wrong_with
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -13,29 +14,12 @@ NAMES = ["Anping Wire", "Baoding Dairy", "Cangzhou Port", "Dingzhou Rail"]
 
 
 @pytest.fixture
-def open_list(browser, live_server):
-    """This will give a function that opens a rep's customers; what the console says against it fails the test."""
+def open_list(sign_in):
+    """This will give a function that opens a rep's customers."""
     rep = make.user("rep", name="Chen Yu", language="en")
     for name in NAMES:
         make.customer(rep, name=name)
-    contexts, said = [], []
-
-    def opened(**how):
-        context = browser.new_context(base_url=live_server.url, **how)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
-        page.goto("/accounts/login/?next=/customers/")
-        page.get_by_label("User name").fill("rep")
-        page.get_by_label("Password").fill(PASSWORD)
-        page.get_by_role("button", name="Sign in").click()
-        expect(page.get_by_role("heading", name="Customers", exact=True)).to_be_visible()
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
-    assert said == []
+    return partial(sign_in, rep, "/customers/")
 
 
 def box(page, name):
@@ -63,8 +47,7 @@ def test_a_bar_says_how_many_are_selected_and_takes_them_out(open_list):
     expect(bar(page)).to_be_visible()
     expect(bar(page)).to_contain_text("2 selected")
     assert all_of(page).evaluate("box => box.indeterminate")
-    found = Axe().run(page).response["violations"]
-    assert [rule["id"] for rule in found if rule["impact"] in ("serious", "critical")] == []
+    assert wrong_with(page) == []
 
     bar(page).get_by_role("button", name="Export").click()
     dialog = page.get_by_role("dialog", name="Export: Customers")
@@ -109,6 +92,10 @@ def test_keys_alone_select_and_take_out(open_list):
     expect(dialog.get_by_label("The 2 selected rows")).to_be_checked()
     page.keyboard.press("Escape")
     expect(bar(page).get_by_role("button", name="Export")).to_be_focused()
+    expect(bar(page)).to_contain_text("2 selected")  # it closed the dialog, and nothing else
+    page.keyboard.press("Escape")
+    expect(bar(page)).to_be_hidden()
+    expect(box(page, NAMES[0])).not_to_be_checked()
 
 
 def test_without_javascript_the_boxes_lead_to_the_page_that_asks(open_list):

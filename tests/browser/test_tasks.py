@@ -1,14 +1,15 @@
 """Tasks in a browser: cleared one after another, with JavaScript and without, by mouse, keyboard and thumb."""
 
 import re
+from functools import partial
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from approvals.models import Task
 from opportunities.models import Opportunity
-from tests.factories import PASSWORD, opportunity, user
+from tests.browser.desk import wrong_with
+from tests.factories import opportunity, user
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -31,27 +32,9 @@ def office():
 
 
 @pytest.fixture
-def desk(browser, live_server, office):
-    """This will give a page of somebody who is signed in; what the console says against it fails the test."""
-    said, contexts = [], []
-
-    def sit_down(username, **options):
-        context = browser.new_context(base_url=live_server.url, **options)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.goto("/accounts/login/?next=/tasks/")
-        page.get_by_label("User name").fill(username)
-        page.get_by_label("Password").fill(PASSWORD)
-        page.get_by_role("button", name="Sign in").click()
-        expect(page).to_have_url(f"{live_server.url}/tasks/")
-        return page
-
-    yield sit_down
-    for context in contexts:
-        context.close()
-    assert [text for text in said if "409 (Conflict)" not in text] == []
+def desk(sign_in, office):
+    """This will give a function that opens somebody's tasks."""
+    return partial(sign_in, address="/tasks/", expected=["409 (Conflict)"])
 
 
 def submit(page):
@@ -209,8 +192,5 @@ def test_the_pages_can_be_read_by_everybody(desk, scheme, size):
         page = desk(username, viewport=size, color_scheme=scheme)
         for path in paths:
             page.goto(path)
-            found = Axe().run(page).response["violations"]
-            assert [
-                (one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in ("serious", "critical")
-            ] == []
+            assert wrong_with(page) == [], path
             assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")

@@ -10,6 +10,7 @@ from django.core.management import call_command
 from playwright.sync_api import expect
 
 from opportunities.models import Opportunity
+from tests.browser.desk import Desk
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.long]
 
@@ -17,47 +18,13 @@ NAME = "Harbour crane cameras"
 AMOUNT = "¥730,000"
 
 
-class Desk:
-    """A browser of its own, in which one person is signed in."""
-
-    def __init__(self, browser, address, username, **options):
-        self.page = browser.new_context(base_url=address, **options).new_page()
-        self.page.goto("/accounts/login/")
-        self.page.get_by_label("User name").fill(username)
-        self.page.get_by_label("Password").fill("pursuit-demo")
-        self.page.get_by_role("button", name="Sign in").click()
-        expect(self.page).to_have_url(f"{address}/")
-
-    def press(self, name):
-        self.page.get_by_role("button", name=name, exact=True).click()
-
-    def follow(self, name):
-        self.page.get_by_role("link", name=name, exact=True).first.click()
-
-    def pick(self, label, text):
-        """This will type into a picker and choose what it offers."""
-        self.page.get_by_label(label, exact=True).press_sequentially(text)
-        self.page.get_by_role("option", name=re.compile(text)).first.click()
-
-    def decide(self, name, decision, comment=""):
-        """This will open the task of that name from the to-do list, and submit a decision."""
-        self.page.goto("/tasks/")
-        self.follow(name)
-        self.page.get_by_label(decision).check()
-        self.page.get_by_label("Comment").fill(comment)
-        self.press("Submit decision")
-
-    def sees(self, text):
-        expect(self.page.get_by_text(text).first).to_be_visible()
-
-
-def test_the_main_job_end_to_end(browser, live_server):
+def test_the_main_job_end_to_end(sign_in):
     call_command("demo", verbosity=0)
     desks = {}
 
     def desk(username):
         if username not in desks:
-            desks[username] = Desk(browser, live_server.url, username)
+            desks[username] = Desk(sign_in(username, expected=["404 (Not Found)"]))
         return desks[username]
 
     # The rep reports.

@@ -12,7 +12,7 @@ from django.utils import timezone
 from crm.models import Audit, User
 from tests.factories import PASSWORD, user
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
+from crm.custom_fields import CustomField
 from crm.models import User
 from crm.moments import organisation_today
 from notices.history import Event
@@ -25,7 +26,7 @@ def command(name):
 
 
 def test_its_past_happened_in_working_hours_each_thing_after_the_other_and_nobody_is_written_to():
-    assert command("demo") == "Loaded the demo company: 18 people, 49 opportunities.\n"
+    assert command("demo") == "Loaded the demo company: 18 people, 53 opportunities.\n"
 
     zone = ZoneInfo(settings.ORGANISATION_TIME_ZONE)
     for opportunity in Opportunity.objects.all():
@@ -47,6 +48,28 @@ def test_again_it_changes_nothing():
     assert command("demo") == "The demo company is there already.\n"
 
     assert [*Opportunity.objects.values().order_by("pk")] == before
+
+
+def test_it_has_a_second_pipeline_with_opportunities_on_it_and_fields_of_its_own(client):
+    command("demo")
+    client.force_login(User.objects.get(username="rep.shijiazhuang"))
+    board = client.get("/opportunities/board/").context["listing"]
+    assert [way.label for way in board.ways] == ["Standard", "Renewals"]
+    board = client.get("/opportunities/board/?pipeline=renewals").context["listing"]
+    cards = [(lane.stage.name, [card["name"] for card in lane.cards]) for lane in board.lanes]
+    assert cards == [
+        ("Due for renewal", []),
+        ("Renewal offered", ["Water works lines, next three years"]),
+        ("Renewal agreed", []),
+    ]
+    assert [lane.cards[0]["added"] for lane in board.lanes if lane.cards] == [[("Competitor", "Lingyun Telecom")]]
+    fields = CustomField.objects.order_by("pk")
+    assert [(field.subject, field.kind, field.names) for field in fields] == [
+        ("opportunity", "choice", {"en": "Competitor", "zh-hans": "竞争对手"}),
+        ("opportunity", "date", {"en": "Go-live date", "zh-hans": "上线日期"}),
+        ("customer", "number", {"en": "Number of employees", "zh-hans": "员工人数"}),
+    ]
+    assert [field.values.count() > 5 for field in fields] == [True, True, True]
 
 
 def test_it_leaves_a_database_with_other_peoples_data_alone():

@@ -6,7 +6,7 @@ from crm.models import Audit, Department, Level
 from tests import factories as make
 from tests.digest import nothing_changed
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
 
 
 @pytest.fixture(autouse=True)

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.http import Http404
@@ -13,9 +14,10 @@ from django.views.decorators.http import require_POST
 from crm import urls
 from crm.navigation import Frame, frame
 from crm.verbs import NotAllowed, Refused
+from tests.asserting import unchanged
 from tests.factories import user
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
 
 
 def raising(error):
@@ -35,7 +37,7 @@ urlpatterns = [
     path("kit/not-allowed/", raising(NotAllowed())),
     path("kit/post/", require_POST(raising(Http404()))),
 ]
-handler429 = urls.handler429
+handler400, handler429 = urls.handler400, urls.handler429
 
 
 @pytest.fixture
@@ -110,6 +112,37 @@ def test_what_goes_wrong_has_a_page_that_says_what_to_do_and_nothing_of_the_insi
     assert "canary" not in page
     assert "opportunity 7" not in page
     assert page.count("<h1") == 1
+
+
+def test_more_fields_than_are_taken_at_once_have_a_page_that_says_so_and_as_many_are_taken(client, rep):
+    def appearance(fields):
+        return client.post("/appearance/", {"theme": "dark"} | {f"more{number}": "" for number in range(fields - 1)})
+
+    with unchanged():
+        answer = appearance(settings.DATA_UPLOAD_MAX_NUMBER_FIELDS + 1)
+    page = answer.content.decode()
+    assert (answer.status_code, page.count("<h1")) == (400, 1)
+    assert "This is too much at once" in page and "What was sent has more than 20,000 fields" in page
+    assert "Nothing was changed. Go back and do it in parts." in page
+    assert appearance(settings.DATA_UPLOAD_MAX_NUMBER_FIELDS).status_code == 302
+    rep.refresh_from_db()
+    assert rep.theme == "dark"
+
+
+def test_more_text_than_is_taken_at_once_has_a_page_that_says_so(client, rep):
+    with unchanged():
+        answer = client.post("/appearance/", f"theme=dark&more={'x' * (3 << 20)}", "application/x-www-form-urlencoded")
+    assert answer.status_code == 400
+    assert "What was sent has more than 2.5 MB of text" in answer.content.decode()
+
+
+def test_an_address_of_more_fields_has_that_page_too_in_the_language_of_its_reader(client, rep):
+    assert client.get("/profile/?" + "&" * 19_999).status_code == 200
+    user_of = type(rep).objects.filter(pk=rep.pk)
+    user_of.update(language="zh-hans")
+    answer = client.get("/opportunities/?" + "&".join(f"x{number}" for number in range(20_001)))
+    assert answer.status_code == 400
+    assert 'lang="zh-hans"' in answer.content.decode()
 
 
 @pytest.mark.urls("tests.crm.test_frame")

@@ -92,6 +92,7 @@ def test_every_verb_that_people_may_do_is_explained(client):
     ("address", "area"),
     [
         ("/", "start"),
+        ("/search/", "start"),
         ("/opportunities/", "opportunities"),
         ("/opportunities/new/", "opportunities"),
         ("/customers/new/", "customers"),
@@ -108,6 +109,7 @@ def test_every_verb_that_people_may_do_is_explained(client):
         ("/people/", "administration"),
         ("/departments/", "administration"),
         ("/picklists/", "administration"),
+        ("/custom-fields/", "administration"),
         ("/routes/", "administration"),
         ("/organisation/", "administration"),
     ],

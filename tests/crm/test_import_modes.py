@@ -489,6 +489,18 @@ def test_all_or_nothing_that_is_stopped_undoes_itself(client, rep):
     assert (run.state, run.broken, Customer.objects.count()) == ("undone", "It was stopped.", before)
 
 
+def test_all_or_nothing_that_fails_says_why_it_undoes_itself(client, rep):
+    before = Customer.objects.count()
+    run = checked(client, "customers", "name\nA\n", whole="on")
+    client.post(f"/imports/{run.pk}/run/")
+    User.objects.filter(pk=rep.pk).update(is_active=False)
+    run_waiting()
+
+    run.refresh_from_db()
+    assert (run.state, Customer.objects.count()) == ("undone", before)
+    assert run.broken == "Chen Yu may no longer sign in, so this was not done."
+
+
 def test_without_that_what_is_in_stays(client):
     run = checked(client, "customers", "name\n" + "".join(f"C{number}\n" for number in range(350)))
     client.post(f"/imports/{run.pk}/run/")

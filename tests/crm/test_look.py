@@ -2,7 +2,6 @@
 
 from datetime import UTC, date, datetime
 
-import pytest
 import time_machine
 from django import forms
 from django.contrib.auth.models import AnonymousUser
@@ -127,26 +126,6 @@ def test_states_and_stages_have_a_mark_and_a_word():
         assert 'pending">&lt;i&gt;, 2 d<' in shown(
             "{% waits_for n x %}", n="<i>", x=datetime(2026, 11, 18, 9, tzinfo=UTC)
         )
-
-
-@pytest.mark.parametrize(
-    ("address", "link", "order"),
-    [
-        ("/?q=a&page=3", "q=a&amp;sort=amount", None),
-        ("/?sort=amount", "sort=-amount", "ascending"),
-        ("/?sort=-amount", "sort=amount", "descending"),
-    ],
-)
-def test_a_column_head_sorts_and_turns_round_and_keeps_the_rest(rf, address, link, order):
-    head = shown('{% sort_head "amount" "Amount" "right" %}', request=page_at(rf, address))
-    assert f'href="?{link}"' in head
-    assert (f'aria-sort="{order}"' in head) if order else ("aria-sort" not in head)
-
-
-def test_a_column_head_knows_the_lists_own_order(rf):
-    head = shown('{% sort_head "close" "Expected close" default="close" %}', request=page_at(rf, "/"))
-    assert 'aria-sort="ascending"' in head
-    assert 'href="?sort=-close"' in head
 
 
 def test_the_pager_keeps_the_other_conditions(rf):

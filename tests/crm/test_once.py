@@ -72,7 +72,7 @@ def test_keys_of_old_forms_are_tidied_away():
 @pytest.mark.django_db(transaction=True)
 def test_sent_by_six_at_once_it_is_made_by_one():
     person, key, made = make.user(), uuid4(), []
-    together = Barrier(6)
+    together = Barrier(6, timeout=60)
 
     def press():
         together.wait()

@@ -113,18 +113,24 @@ def test_what_is_part_of_something_else_is_told_apart_by_that(admin):
 
 def test_what_a_list_has_beside_comes_in_with_it(admin):
     content = """List,Key,Name,Pipeline,Status group,Probability,Icon,asked,kind,must be answered,review question
-Stages,trial,Trial,Sales,Open,55,,,,,
+Stages,trial,Trial,Sales,Open,55,,,,Source；描述,
 Kinds of follow-up,,Fair,,,,shop,,,,
 Review questions,why,Why us?,,choice,,,When signing,,yes,
 Answers to choose,,Price,,,,,,,,why
 """
+    more = ["Days until it is overdue,May be moved back,Help text in English,Help text in Simplified Chinese"]
+    more += ["21,no,Sent.,已发送", ",,,", ",,,", ",,,"]
+    content = "".join(f"{line},{rest}\n" for line, rest in zip(content.splitlines(), more, strict=True))
     pipeline = Stage.objects.first().pipeline
-    content = content.replace("Trial,Sales", f"Trial,{pipeline.key}")
+    content = content.replace("Trial,Sales", f"Trial,{pipeline.key}").replace("描述", "description")
     imported(admin, "picklists", content.rpartition("Answers")[0])
     imported(admin, "picklists", content)
 
     stage = Stage.objects.get(key="trial")
     assert (stage.pipeline, stage.kind, stage.probability) == (pipeline, "open", 55)
+    assert (stage.required, stage.rots_after, stage.may_move_back, stage.hints) == (
+        ["source", "description"], 21, False, {"en": "Sent.", "zh-hans": "已发送"},
+    )  # fmt: skip
     assert FollowUpKind.objects.get(key="fair").icon == "shop"
     question = ReviewQuestion.objects.get(key="why")
     assert (question.asked, question.kind, question.required) == ("sign", "choice", True)

@@ -1,5 +1,7 @@
 """The administrators' pages of picklists: values are entered, renamed, arranged, retired, merged, deleted."""
 
+import re
+
 import pytest
 from django.core.management import call_command
 from hypothesis import given
@@ -10,6 +12,7 @@ from approvals.routes import Route
 from crm import conditions, picklists
 from crm.models import Audit
 from crm.organisation import Organisation
+from crm.picklist_pages import PALETTE
 from crm.verbs import NotAllowed, Refused, Stale
 from customers.models import Customer, Industry
 from notices.history import Event
@@ -97,6 +100,43 @@ def test_a_list_costs_the_same_for_one_and_for_thirty(client, admin, django_asse
         client.get("/picklists/")
 
 
+def luminance(colour):
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.mark.parametrize("ground", ["#ffffff", "#f6f5f2", "#1b1a18", "#262422"])  # sheets and canvases of the look
+def test_each_colour_that_is_offered_is_seen_by_day_and_in_the_dark(ground):
+    def contrast(colour):
+        dark, light = sorted((luminance(colour), luminance(ground)))
+        return (light + 0.05) / (dark + 0.05)
+
+    assert [colour for colour in PALETTE if contrast(colour) < 3] == []
+
+
+def test_colours_are_chosen_by_their_spots_and_one_that_is_held_besides_stays(client, admin):
+    value = Source.objects.first()
+    address = f"/picklists/source/{value.pk}/"
+
+    def offered():
+        page = client.get(address).content.decode()
+        chosen = re.findall(r'name="colour" value="(.*?)"[^>]* checked', page)
+        spots = re.findall(r'<circle cx="6" cy="6" r="6" fill="(.*?)"/></svg>([^<]*)</label>', page)
+        return chosen, [colour for colour, _name in spots], dict(spots)
+
+    chosen, colours, names = offered()
+    assert (chosen, colours, names["#3f9257"]) == ([""], [*PALETTE], "Green")
+    Source.objects.filter(pk=value.pk).update(colour="#2f45c4")  # as imports bring them
+    chosen, colours, names = offered()
+    assert (chosen, colours, names["#2f45c4"]) == (["#2f45c4"], [*PALETTE, "#2f45c4"], "#2f45c4")
+    for sent, kept in (("#2f45c4", "#2f45c4"), ("#d75a4a", "#d75a4a"), ("", "")):
+        value.refresh_from_db()
+        client.post(address, sends(value, colour=sent))
+        value.refresh_from_db()
+        assert value.colour == kept
+
+
 # ── Entered and changed ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -141,6 +181,38 @@ def test_a_stage_has_its_probability_by_its_kind(client, admin):
         assert "probability" in answer.context["form"].errors
     client.post("/picklists/stage/new/", data | {"probability": "55"})
     assert of(Stage, "trial").probability == 55
+
+
+def test_an_end_that_is_added_has_its_probability_by_itself(client, admin):
+    pipeline = Pipeline.objects.create(key="channel", names={"en": "Channel"}, order=9)
+    lack = "No opportunity can be in it until it has a won and a lost stage."
+    assert lack in client.get(f"/picklists/pipeline/{pipeline.pk}/").content.decode()
+    for kind, probability in (("won", 100), ("lost", 0)):
+        data = {"name_en": f"Channel {kind}", "pipeline": pipeline.pk, "kind": kind, "colour": "", "probability": ""}
+        assert client.post("/picklists/stage/new/", data).status_code == 302
+        stage = of(Stage, f"channel-{kind}")
+        assert stage.probability == probability
+        assert client.post(f"/picklists/stage/{stage.pk}/", {**data, "active": "on", "version": 0}).status_code == 302
+        assert of(Stage, f"channel-{kind}").probability == probability
+    assert lack not in client.get(f"/picklists/pipeline/{pipeline.pk}/").content.decode()
+
+
+def test_stages_stand_below_their_pipelines_and_move_within_them(client, admin):
+    first = Pipeline.objects.get()
+    pipeline = Pipeline.objects.create(key="channel", names={"en": "Channel"}, order=9)
+    for order, key in enumerate(("one", "two")):
+        Stage.objects.create(key=key, names={"en": key}, pipeline=pipeline, probability=50, order=order)
+    answer = client.get("/picklists/stage/")
+    rows = answer.context["rows"]
+    assert [row["part"] for row in rows if row["part"]] == [first, pipeline]
+    assert [(row["value"].key, row["first"], row["last"]) for row in rows[-2:]] == [
+        ("one", True, False), ("two", False, True),
+    ]  # fmt: skip
+    assert rows[-3]["last"]
+    assert "Channel</h2>" in answer.content.decode()
+    for kind, word in (("stage", "Add a stage"), ("pipeline", "Add a pipeline"), ("source", "Add a value")):
+        assert word in client.get(f"/picklists/{kind}/").content.decode()
+        assert f">{word}</h1>" in client.get(f"/picklists/{kind}/new/").content.decode()
 
 
 def test_a_product_has_a_unit_in_each_language_and_a_price(client, admin):

@@ -19,7 +19,7 @@ from crm.pictures import drawn_anew
 from notices.delivery import deliver
 from tests.factories import user
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
 
 
 @pytest.fixture

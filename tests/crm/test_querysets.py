@@ -17,7 +17,14 @@ from approvals.models import Act, Approval, Round, RouteVersion, Task
 from crm.permissions import EVERYWHERE, TABLES, May, may, permits_now, possible
 from customers.models import Contact, Customer
 from opportunities.lifecycle import CLOSED, State
-from opportunities.models import Opportunity, OpportunityContact, OpportunityGroupShare, OpportunityUserShare
+from opportunities.models import (
+    FollowUp,
+    FollowUpKind,
+    Opportunity,
+    OpportunityContact,
+    OpportunityGroupShare,
+    OpportunityUserShare,
+)
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -42,6 +49,7 @@ class World:
         self.people = [factories.user(None, role, at=where) for role, where in READERS]
         self.places = [person.department for person in self.people]
         self.version = RouteVersion.objects.filter(steps__isnull=False).first()
+        self.call = FollowUpKind.objects.get(key="call")
         self.stages = {
             kind: factories.stage(key)
             for kind, key in ((None, "first-contact"), ("signed", "won"), ("terminated", "lost"))
@@ -92,6 +100,8 @@ class World:
         )
         made.place(at)
         made.save()
+        for about in ({"opportunity": made, "customer": customer}, {"customer": customer}):
+            FollowUp.objects.create(kind=self.call, at=timezone.now(), owner=owner, created_by=owner, **about)
         if contact:
             OpportunityContact.objects.create(opportunity=made, contact=person)
         for to, may_edit in shared_with:
@@ -139,6 +149,26 @@ def test_branches_and_permitted_and_may_are_one_rule(world, data):
                 assert len(found) == len(set(found)), f"a row of {verb} is in two branches"
                 assert set(found) == permitted, verb
                 assert permitted == {pk for pk, verbs in mays.items() if verb in verbs}, verb
+
+
+@slowly
+@given(data=st.data())
+def test_a_list_of_follow_ups_finds_those_of_what_its_reader_sees_and_no_other(world, data):
+    reader = data.draw(st.sampled_from(world.people))
+    with world.built(data.draw(world.records)):
+        seen = {pk for model in (Opportunity, Customer) for pk in _follow_ups_of(model.objects.visible_to(reader))}
+        for verb in TABLES["follow_up"]:
+            branches = FollowUp.objects.branches(reader, verb)
+            found = [pk for one in branches for pk in FollowUp.objects.filter(one).values_list("pk", flat=True)]
+            assert len(found) == len(set(found)), f"a row of {verb} is in two branches"
+            assert set(found) == set(FollowUp.objects.permitted(reader, verb).values_list("pk", flat=True)), verb
+            assert verb != "view" or set(found) == seen
+
+
+def _follow_ups_of(records):
+    for record in records:
+        about = {"customer": record, "opportunity": None} if isinstance(record, Customer) else {"opportunity": record}
+        yield from FollowUp.objects.filter(**about).values_list("pk", flat=True)
 
 
 @slowly

@@ -5,11 +5,13 @@ from io import StringIO
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
+from django.db.models import Count
 
 from crm.models import Department, User
 from customers.models import Customer
 from notices.history import Event
 from opportunities.models import FollowUp, Opportunity, State
+from tests.bench.multiplying import multiply
 
 pytestmark = pytest.mark.django_db
 
@@ -57,6 +59,18 @@ def test_it_grows_around_the_demo_company():
 
     assert Opportunity.objects.count() == there + 10
     assert Department.objects.filter(parent=None).count() == 1
+    assert verify() == "Everything holds.\n"
+
+
+def test_what_the_benchmark_multiplies_holds_as_well_and_each_rep_has_as_many_as_before():
+    seed(opportunities=300)
+    one = Opportunity.objects.latest("id")
+
+    multiply(3, say=[].append)
+
+    owners = Opportunity.objects.order_by("owner").values_list("owner").annotate(count=Count("*"))
+    assert sorted(count for _owner, count in owners) == [70] * 3 + [230] * 3
+    assert Opportunity.objects.search(one.name).filter(name=one.name).count() >= 3
     assert verify() == "Everything holds.\n"
 
 

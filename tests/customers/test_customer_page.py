@@ -12,7 +12,7 @@ from customers.models import Customer, CustomerLevel, Industry
 from tests import factories as make
 from tests.asserting import not_there, unchanged
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ def test_a_customer_is_found_by_a_part_of_its_name(client, text):
     found = offered(client, rep, f"/customers/pick/?q={text}")
     assert labels(found) == ["Qinghe Water Group"]
     assert found["options"][0]["second"] == "Shijiazhuang, Chen Yu"
-    assert found["create"]["url"].startswith("/customers/new/?name=")
+    assert found["create"]["url"].startswith("/new/customer/?name=")
 
 
 def test_a_chinese_name_is_found_by_its_pinyin(client):

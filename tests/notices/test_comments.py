@@ -15,7 +15,7 @@ from tests import factories as make
 from tests.digest import nothing_changed
 from tests.opportunities.acts import address, in_state
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
 
 
 @pytest.fixture

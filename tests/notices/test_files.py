@@ -30,7 +30,7 @@ from tests.asserting import not_there
 from tests.digest import nothing_changed
 from tests.opportunities.acts import STATES, address, in_state
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
 
 PDF = b"%PDF-1.4\nAn offer."
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
@@ -146,7 +146,7 @@ def test_the_records_page_asks_for_them_by_itself_and_costs_nothing_for_them(cli
     bring(client, opportunity, brought())
     page = client.get(address(opportunity)).content.decode()
 
-    assert f'hx-get="{at(opportunity)}" hx-trigger="load"' in page
+    assert f'hx-get="{at(opportunity)}" hx-trigger="load, again' in page
     section = client.get(at(opportunity), headers={"HX-Request": "true"}).content.decode()
     assert section.strip().startswith("<section") and "offer.pdf" in section and "Preview" in section
 

@@ -23,7 +23,7 @@ TIMES = 20
 
 def at_once(*calls):
     """This will make all calls from threads of their own at the same moment, and give what each gave or raised."""
-    start = Barrier(len(calls))
+    start = Barrier(len(calls), timeout=60)
 
     def run(call):
         start.wait()

@@ -32,7 +32,7 @@ def manager():
 def shown(opportunity):
     """This will give everything about an opportunity but its keys and moments, with its events and movements."""
     opportunity.refresh_from_db()
-    skipped = {"id", "number", "created_at", "updated_at"}
+    skipped = {"id", "number", "created_at", "stage_since", "updated_at"}
     fields = {f.attname: getattr(opportunity, f.attname) for f in Opportunity._meta.fields if f.name not in skipped}
     events = [(e.kind, e.by_id, e.changes, e.data) for e in Event.objects.about(opportunity).order_by("id")]
     movements = list(opportunity.movements.order_by("id").values_list("state", "stage", "base_cents", "probability"))

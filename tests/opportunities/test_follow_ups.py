@@ -247,7 +247,7 @@ def test_added_to_what_was_deleted_meanwhile_it_is_refused(rep):
 @pytest.mark.django_db(transaction=True)
 def test_added_by_five_at_once_last_and_next_are_true():
     opportunity = make.opportunity()
-    together = Barrier(5)
+    together = Barrier(5, timeout=60)
 
     def add(number):
         mine = Opportunity.objects.get(pk=opportunity.pk)

@@ -7,6 +7,7 @@ from io import BytesIO, StringIO
 import openpyxl
 import pytest
 from django.core.management import call_command
+from django.db import connection
 from django.db.models import Count, Sum
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -281,12 +282,26 @@ def test_the_same_past_again_changes_nothing(manager, rep):
     assert counts(run) == (0, 0, 4, 0, 5)
 
 
+def test_once_a_thousand_rows_came_in_the_database_goes_by_how_many_there_are():
+    """Else it looks through all of them for each row that refers to one, as to one of the few that there were."""
+    rep = make.user()
+    make.customer(rep, name="Qinghe Water Group")
+    rows = "".join(f"Line {number},Qinghe Water Group\n" for number in range(1_001))
+    imported(signed_in(rep), "opportunities", f"Opportunity name,Customer\n{rows}".encode())
+    assert Opportunity.objects.count() == 1_001
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT reltuples FROM pg_class WHERE relname = %s", [Opportunity._meta.db_table])
+            assert cursor.fetchone()[0] >= 1_000
+
+
 STAGES = {"Prospecting": "first-contact", "Engaging": "needs-confirmed"}
 WON = [531, 285, 438, 531, 308, 446, 503, 279, 406, 511]  # a month, from March 2017
 
 
 @needs_shared
 @pytest.mark.long
+@pytest.mark.any_database
 def test_the_past_of_a_real_company_comes_in_whole():
     """Its people, its 85 customers, its 8,800 opportunities; the product, such as `GTXPro`, becomes the description."""
     call_command("demo", verbosity=0)
@@ -320,7 +335,8 @@ def test_the_past_of_a_real_company_comes_in_whole():
     with unchanged():
         again = [checked(manager, "past", file, STAGES, from_name="0") for file in (files["sales_pipeline"], us_dates)]
     assert [counts(run) for run in again] == [(0, 0, 8800, 0, 0)] * 2
-    assert built(again[0]) == built(again[1])
+    different = [number for number, (one, other) in enumerate(zip(*map(built, again), strict=True)) if one != other]
+    assert different == []
     assert Customer.objects.filter(name="Acme Corporation").count() == 1
 
 
@@ -329,9 +345,8 @@ def built(run):
     resource = run.resource(run.owner)
     resource.match(run.matching, run.known, by=run.by, mode=run.mode)
     rows = [verdict.record for verdict in resource.judge(list(run.read_rows()), set())]
-    fields = [
-        field.attname for field in Opportunity._meta.concrete_fields if field.name not in ("created_at", "updated_at")
-    ]
+    moments = ("created_at", "updated_at", "stage_since")  # of the check itself
+    fields = [field.attname for field in Opportunity._meta.concrete_fields if field.name not in moments]
     ends = ("state", "entered_on", "closed_on", "lost_reason", "contract_number")
     return [
         [getattr(past.opportunity, name, None) for name in fields] + [getattr(past, name) for name in ends]

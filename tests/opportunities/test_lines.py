@@ -363,7 +363,7 @@ def test_they_cost_the_same_for_one_and_for_thirty(client, django_assert_max_num
                 task.finish(by=task.holder, seen=version(opportunity))
             client.force_login(opportunity.owner)
             client.get(address(opportunity))
-            with django_assert_max_num_queries(15):
+            with django_assert_max_num_queries(16):
                 client.get(address(opportunity))
             if state == "active":
                 with django_assert_max_num_queries(14):

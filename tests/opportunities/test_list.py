@@ -10,7 +10,7 @@ from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from crm.moments import organisation_today
+from crm.moments import organisation_today, organisation_zone
 from opportunities.lists import OpportunityList
 from opportunities.models import Opportunity, OpportunityUserShare
 from tests import factories
@@ -75,7 +75,7 @@ def test_a_draft_and_a_closed_one_show_their_state_in_place_of_a_stage():
     rep = factories.user()
     factories.opportunity(rep, name="a", state="draft")
     factories.opportunity(rep, name="b", state="signed")
-    shown = {row["name"]: (row["stage"], str(row["state"]), row["late"]) for row in rows(rep)}
+    shown = {row["name"]: (row["stage"], str(row["state_label"]), row["late"]) for row in rows(rep)}
     assert shown == {"a": (None, "Draft", False), "b": (None, "Signed", False)}
 
 
@@ -150,9 +150,10 @@ def test_views_show_what_they_are_called():
     factories.opportunity(rep, name="this month", expected_close_on=organisation_today(), state="active")
     factories.opportunity(rep, name="pending", expected_close_on=date(2035, 1, 1), state="reporting")
     factories.opportunity(rep, name="over", state="signed")
-    shared = factories.opportunity(other, name="shared")
+    shared = factories.opportunity(other, name="shared", expected_close_on=date(2035, 1, 1))
     shared.share(by=other, people=[rep])
-    by_label = {str(tab.label): set(names(rep, tab.query)) for tab in OpportunityList.tabs}
+    with timezone.override(organisation_zone()):  # as her pages are
+        by_label = {str(tab.label): set(names(rep, tab.query)) for tab in OpportunityList.tabs}
     assert by_label == {
         "Open": {"mine", "this month", "pending", "shared"},
         "Waiting for approval": {"pending"},
@@ -230,13 +231,13 @@ def test_a_list_costs_the_same_for_one_row_and_for_thirty_and_for_five_hundred_s
     assert max(before.values()) <= 12
 
 
-def test_the_list_itself_takes_five_queries(django_assert_max_num_queries):
+def test_the_list_itself_takes_six_queries(django_assert_max_num_queries):
     rep = factories.user()
     rep.role_keys  # noqa: B018  read once per request, by the frame
     factories.opportunity(rep, state="active")
-    with django_assert_max_num_queries(5):
+    with django_assert_max_num_queries(6):  # the last are the views that the reader has of it
         assert rows(rep)
-    with django_assert_max_num_queries(2):
+    with django_assert_max_num_queries(3):
         request = RequestFactory().get("/opportunities/totals/")
         request.user = rep
         assert OpportunityList(request).totals["count"] == 1
@@ -246,8 +247,46 @@ def test_an_empty_list_asks_for_no_count_which_would_have_no_place(client):
     """Somebody may enter the first one before the answer comes."""
     rep = factories.user()
     client.force_login(rep)
-    foot = 'hx-trigger="load"'
+    foot = 'hx-trigger="load, again'
     assert foot not in client.get("/opportunities/").content.decode()
 
     factories.opportunity(rep)
     assert foot in client.get("/opportunities/").content.decode()
+
+
+# ── Where nothing is found, and on paper ─────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("address", ["/opportunities/", "/opportunities/board/"])
+def test_where_nothing_matches_the_page_says_what_there_is_with_one_thing_less_asked(client, address):
+    rep = factories.user()
+    for name in ("Cranes", "Pumps"):
+        factories.opportunity(rep, name=name, state="active", stage=factories.stage("proposal"))
+    factories.opportunity(rep, name="Wires", state="active", stage=factories.stage("negotiation"))
+    factories.opportunity(factories.user(), name="Hidden", state="active", stage=factories.stage("proposal"))
+    client.force_login(rep)
+    page = client.get(f"{address}?stage=proposal&q=wires").content.decode()
+    assert "Nothing matches" in page and 'class="tally"' not in page
+    assert f'<a class="link" href="{address}?stage=proposal">Without “wires”</a>' in page
+    assert f'<a class="link" href="{address}?q=wires">Without Stage is Proposal</a>' in page
+    assert '<span class="num">2 opportunities</span>' in page and '<span class="num">1 opportunity</span>' in page
+
+    page = client.get(f"{address}?stage=proposal&q=nowhere").content.decode()
+    assert "Without “nowhere”" in page and "Without Stage" not in page  # which would still be nothing
+    page = client.get(f"{address}?q=nowhere").content.decode()  # that is to show all
+    assert "Nothing matches" in page and "Without" not in page
+
+
+def test_a_printed_list_says_its_view_its_conditions_and_the_day(client):
+    rep = factories.user()
+    factories.opportunity(rep, name="Cranes", state="active")
+    client.force_login(rep)
+    today = organisation_today().isoformat()
+    line = '<p class="on-paper" data-said="Rows 1–1 of 1">'
+    page = client.get("/opportunities/?state=open").content.decode()
+    assert f"{line}Open · State is open · {today}</p>" in page
+    page = client.get("/opportunities/?q=cranes&owner=me").content.decode()
+    assert (
+        f'<p class="on-paper" data-said="Rows 1–1 of 1">Mine · Person in charge is me · with “cranes” · {today}</p>'
+        in page
+    )

@@ -54,6 +54,9 @@ def _raw(model, **where):
 
 
 CORRUPTIONS = {
+    "it has not been in its stage since it moved there": lambda: _raw(Opportunity, state="active").update(
+        stage_since=timezone.now()
+    ),
     "is reporting, and no approval of it waits": lambda: _raw(Opportunity, state="active").update(state="reporting"),
     "an approval to sign waits, and it is not signing": lambda: _raw(Opportunity, state="signing").update(
         state="active"

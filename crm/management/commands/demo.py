@@ -15,6 +15,8 @@ from django.db.models import F
 from django.utils import timezone
 
 from approvals.models import Approval, Round, Task
+from crm import custom_changes
+from crm.custom_fields import CustomField, Kind
 from crm.models import Department, Role, User
 from crm.moments import organisation_month, organisation_today, organisation_zone
 from crm.organisation import Organisation
@@ -32,6 +34,7 @@ from opportunities.models import (
     LostReason,
     Movement,
     Opportunity,
+    Pipeline,
     Product,
     RevenueCategory,
     Source,
@@ -81,11 +84,8 @@ class Company:
             self.departments[row["key"]] = Department.objects.create(parent=parent, **row)
         self.people = {row[0]: self.person(*row) for row in self.demo["users"]}
         Organisation.read().change(by=self.people["admin"], seen=None, **self.demo["organisation"])
+        self.lists()
         self.customers = {row[0]: self.customer(*row) for row in self.demo["customers"]}
-        for order, row in enumerate(self.demo["categories"], 1):
-            self.category(order, *row)
-        for order, row in enumerate(self.demo["products"], 1):
-            self.product(order, *row)
         for row in self.demo["opportunities"]:
             self.opportunity(row)
         for row in self.demo["plans"]:
@@ -109,6 +109,16 @@ class Company:
             event.pk = None
         Event.objects.bulk_create(happened)
 
+    def lists(self):
+        """This will enter what the company chooses from, and the fields that it added."""
+        for order, row in enumerate(self.demo["categories"], 1):
+            self.category(order, *row)
+        for order, row in enumerate(self.demo["products"], 1):
+            self.product(order, *row)
+        for order, row in enumerate(self.demo["pipelines"], Pipeline.objects.count() + 1):
+            self.pipeline(order, **row)
+        self.fields = {row["names"]["en"]: self.field(**row) for row in self.demo["fields"]}
+
     def person(self, username, name, role, department, title="", notifications=None):
         person = User(
             username=username,
@@ -127,7 +137,35 @@ class Company:
         person.roles.set(Role.objects.filter(key=role))
         return person
 
-    def customer(self, name, industry, level, status, owner, contacts):
+    def pipeline(self, order, key, names, stages):
+        pipeline = Pipeline.objects.create(key=key, order=order, names=names)
+        for place, (stage, kind, probability, colour, english, chinese) in enumerate(stages, Stage.objects.count() + 1):
+            Stage.objects.create(
+                pipeline=pipeline,
+                key=stage,
+                order=place,
+                kind=kind,
+                probability=probability,
+                colour=colour,
+                names={"en": english, "zh-hans": chinese},
+            )
+
+    def field(self, options=(), **row):
+        """This will add a field to a kind of record, as an administrator does."""
+        made = CustomField(**row)
+        custom_changes.create(made, by=self.people["admin"], options=options)
+        return made
+
+    def added(self, row):
+        """This will give what a row says of added fields, {key: value}, by their English names."""
+        return {self.fields[name].key: self.value(self.fields[name], value) for name, value in row.items()}
+
+    def value(self, field, value):
+        if field.kind == Kind.CHOICE:
+            return next(one for one in field.options.all() if one.names["en"] == value)
+        return self.day(value) if field.kind == Kind.DATE else Decimal(value)
+
+    def customer(self, name, industry, level, status, owner, contacts, employees=None):
         owner = self.people[owner]
         with self.days_ago(120):
             customer = Customer(
@@ -137,6 +175,7 @@ class Company:
                 status=status,
                 phone=contacts[0][2],
             )
+            customer.put(self.added({} if employees is None else {"Number of employees": employees}))
             customer.create(by=owner)
             for contact, title, phone in contacts:
                 Contact(customer=customer, name=contact, title=title, phone=phone).create(by=owner)
@@ -192,6 +231,7 @@ class Company:
                 expected_close_on=self.day(row.get("first_close", row["close"])),
                 description=row.get("first_description", row.get("description", "")),
             )
+            opportunity.put(self.added(row.get("added", {})))
             opportunity.create(by=owner)
             if "lines" in row:
                 lines = [self.line(*line) for line in row["lines"]]
@@ -392,7 +432,7 @@ DATED = {
     Movement: ["at"],
     Customer: ["created_at"],
     Contact: ["created_at"],
-    Opportunity: ["created_at"],
+    Opportunity: ["created_at", "stage_since"],
     FollowUp: ["created_at"],
     Comment: ["at"],
     File: ["at"],
