@@ -460,6 +460,7 @@
     input.setAttribute("aria-controls", id);
 
     const options = () => [...list.querySelectorAll("[role=option]")];
+    const rowOf = (option) => option.href || option.address || JSON.stringify(option.picked);
 
     const open = (is) => {
       list.hidden = !is;
@@ -467,6 +468,13 @@
       input.removeAttribute("aria-activedescendant");
       if (input.getAttribute("role") === "combobox") input.setAttribute("aria-expanded", String(is));
     };
+
+    // What is typed on is a new question: what was pointed at is meant no more.
+    input.addEventListener("input", () => {
+      options()[current]?.setAttribute("aria-selected", "false");
+      input.removeAttribute("aria-activedescendant");
+      current = -1;
+    });
 
     const point = (index) => {
       const all = options();
@@ -520,7 +528,9 @@
       return part;
     };
 
+    // An answer that comes while somebody points at a row goes on pointing at it, where it has it too.
     const show = (answer, typed) => {
+      const pointed = options()[current];
       list.replaceChildren();
       for (const { label, options: found } of answer.groups ?? []) {
         const part = group(label);
@@ -538,6 +548,8 @@
       if (answer.all) row(answer.all.label, "", "", answer.all.url).classList.add("all");
       open(list.childElementCount > 0);
       list.scrollIntoView({ block: "nearest" });
+      const again = options().findIndex((option) => pointed && rowOf(option) === rowOf(pointed));
+      if (again >= 0) point(again);
     };
 
     list.addEventListener("mousedown", (event) => event.preventDefault());  // or the field loses the focus before the click
@@ -656,7 +668,8 @@
         event.preventDefault();
         const offered = list.offered();
         const named = offered.filter((option) => option.picked.label.toLocaleLowerCase() === asked.toLocaleLowerCase());
-        const meant = list.pointed() || [named, offered].find((some) => some.length === 1)?.[0];
+        const only = asked === input.value.trim() && [named, offered].find((some) => some.length === 1)?.[0];
+        const meant = list.pointed() || only;  // what is offered for an older text is not meant unless pointed at
         if (meant) choose(meant);
       } else if (event.key === "Escape" && list.isOpen()) {
         event.preventDefault();

@@ -1,8 +1,22 @@
 """What the tests in a browser share."""
 
+import threading
+
 import pytest
 
 from tests.browser.desk import window
+
+
+@pytest.fixture(autouse=True)
+def _answered(transactional_db):
+    """
+    The server goes on with what a page asked for as it was closed. It is waited for before the tables are emptied:
+    PostgreSQL may take the two for a deadlock, and what is written after would be met by the next test.
+    """
+    yield
+    for thread in threading.enumerate():
+        if "process_request_thread" in thread.name:
+            thread.join(30)
 
 
 @pytest.fixture

@@ -60,6 +60,31 @@ def test_everything_is_found_and_opened_by_keyboard(page, script):
     expect(page.get_by_role("link", name="专线扩容", exact=True)).to_be_visible()
 
 
+@pytest.mark.parametrize("script", [True], indirect=True)
+def test_what_one_points_at_stays_pointed_at_when_the_answer_to_all_that_was_typed_comes(page):
+    held = []
+    page.keyboard.press("/")
+    page.keyboard.type("联")
+    option = page.get_by_role("group", name="Customers").get_by_role("option", name="河北联通")
+    expect(option).to_be_visible()
+    page.route("**/search/**", lambda route: held.append(route), times=1)
+    with page.expect_request("**/search/**"):
+        page.keyboard.type("通")
+    page.keyboard.press("ArrowDown")
+    expect(option).to_have_attribute("aria-selected", "true")
+    with page.expect_response("**/search/**"):
+        held[0].continue_()
+    expect(option.locator("mark")).to_have_text("联通")
+    expect(option).to_have_attribute("aria-selected", "true")
+    page.keyboard.type("公")
+    expect(option).to_be_hidden()
+    page.keyboard.press("Backspace")
+    expect(option).to_have_attribute("aria-selected", "false")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="河北联通", level=1)).to_be_visible()
+
+
 def test_something_new_is_made_over_the_page_one_is_on(page, script):
     if not script:
         page.goto("/new/customer/")
