@@ -556,11 +556,8 @@ class ImportRun(models.Model):
         if len(changes) < CHANGES_SHOWN and done:
             changed = [verdict for verdict in verdicts if verdict.fate == CHANGED]
             for verdict, (record, before, _since) in zip(changed, done, strict=True):
-                sides = [
-                    (str(resource.fields[name].label), readable(before[name]), readable(value))
-                    for name, value in verdict.changes.items()
-                ]
-                changes.append([str(record), sides])
+                sides = resource.sides(record, before, verdict.changes)
+                changes.append([str(record), [(str(label), readable(old), readable(new)) for label, old, new in sides]])
             del changes[CHANGES_SHOWN:]
 
     def take_back(self, job):

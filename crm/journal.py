@@ -114,9 +114,10 @@ class Batch(models.Model):
                 stays = take_back(those, by=by)
                 why |= {one.pk: stays[one.about_id] for one in those if one.about_id in stays}
             else:
+                set_back = partial(picklists.set_back, model) if issubclass(model, Picklist) else model.set_back
                 for one in those:
                     one.refresh_from_db(fields=["version", "mark", "along"])
-                    if sentence := model.follow_back(one) if one.quiet else model.set_back(one, by=by):
+                    if sentence := model.follow_back(one) if one.quiet else set_back(one, by=by):
                         why[one.pk] = sentence
         done = Entry.objects.filter(pk__in=[one.pk for one in entries if one.pk not in why])
         done.update(state=Entry.State.UNDONE)
@@ -219,7 +220,7 @@ def _kept(value):
         return value.pk
     if isinstance(value, list):
         return [_kept(one) for one in value]
-    if value is None or isinstance(value, bool | int | str):
+    if value is None or isinstance(value, bool | int | str | dict):
         return value
     return value.isoformat() if hasattr(value, "isoformat") else format(value, "f")
 

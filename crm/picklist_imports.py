@@ -1,6 +1,7 @@
 """What may be imported of picklists: values of any list, each as the form of its page takes it."""
 
 import re
+from copy import copy
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -9,10 +10,21 @@ from django.utils.translation import gettext_lazy as _
 
 from crm import picklists, resources
 from crm.cells import YesNo
-from crm.names import Picklist
+from crm.names import Picklist, is_worded
 from crm.organisation import Organisation
 from crm.picklist_pages import Several, form_of
-from crm.resources import EMPTY, Cell, Column, Few, Importing, importable, in_every_language, same
+from crm.resources import (
+    EMPTY,
+    OVERWRITE,
+    SKIP,
+    Cell,
+    Column,
+    Few,
+    Importing,
+    importable,
+    in_every_language,
+    same,
+)
 from crm.verbs import Refused, whole
 
 SEPARATORS = re.compile("[;,；，、]")  # between several in one cell
@@ -34,11 +46,12 @@ class ValuesImport(Importing):
 
     act = "administer"
     keys = {"key": _("Key, or without one the name")}
+    modes = (SKIP, OVERWRITE)
     apart = True  # values of one name that are part of different ones are different
 
     def __init__(self, user):
         super().__init__(user)
-        self._values = {}  # {model: its values}
+        self._values = {}  # {model: its values, as Known}
         self._blank = {}  # {model: what the form of a new value sends that nobody touched}
         self._choices = {}  # {(model, field): how a cell is read that says one of its choices}
 
@@ -77,7 +90,9 @@ class ValuesImport(Importing):
         """
         there = self._there(model, given)
         sent = {name: self._sent(model, name, said) for name, said in given.items() if said not in EMPTY}
-        form = form_of(model)(self._filled(model, there) | sent, instance=there or model(), user=self.user)
+        if there is not None and self.mode == OVERWRITE:
+            self._keep_what_is_fixed(there, sent)
+        form = form_of(model)(self._filled(model, there) | sent, instance=copy(there) or model(), user=self.user)
         if not form.is_valid():
             field, messages = next(iter(form.errors.items()))
             raise Refused(messages[0], field=field if field in self.fields else None)
@@ -87,6 +102,14 @@ class ValuesImport(Importing):
             value.active = False
             _checked(value)
         return value
+
+    @staticmethod
+    def _keep_what_is_fixed(there, sent):
+        for name in there.FIXED:
+            field = there._meta.get_field(name)
+            if sent.get(name, "") not in ("", getattr(there, field.attname)):
+                told = _("“%(field)s” of a value is chosen once, and this one has another.")
+                raise Refused(told % {"field": capfirst(field.verbose_name)}, field=name)
 
     def _filled(self, model, there):
         if there is None and model in self._blank:
@@ -100,17 +123,16 @@ class ValuesImport(Importing):
     def _there(self, model, given):
         """This will give the value that is meant, if it is there already, or None."""
         if model not in self._values:
-            self._values[model] = list(model.objects.all())
-        values = self._values[model]
+            self._values[model] = Known(model.objects.all())
+        known = self._values[model]
         if key := given.get("key"):
-            return next((one for one in values if one.key == key), None)
-        named = {same(text) for name, text in given.items() if name.startswith("name_")} - {""}
+            return known.by_key.get(key)
         part_of = {
             field.attname: self._sent(model, field.name, given[field.name])
             for field in _relations(model)
             if self.apart and given.get(field.name) not in EMPTY
         }
-        called = [one for one in values if not named.isdisjoint(same(name) for name in one.names.values())]
+        called = known.called(text for name, text in given.items() if name.startswith("name_"))
         return next((one for one in called if all(getattr(one, name) == pk for name, pk in part_of.items())), None)
 
     def _sent(self, model, name, said):
@@ -155,15 +177,64 @@ class ValuesImport(Importing):
         return {there[type(one)][one.pk]: [one] for one in stored}
 
     def differing(self, verdict, there):
-        said = {field.name: getattr(verdict.record, field.attname) for field in there._meta.concrete_fields}
-        held = {field.name: getattr(there, field.attname) for field in there._meta.concrete_fields}
-        return {name: value for name, value in said.items() if value != held[name]}
+        fields = [field for field in there._meta.concrete_fields if field.name not in ("id", "key", "version")]
+        said = {field.name: getattr(verdict.record, field.attname) for field in fields}
+        return {name: value for name, value in said.items() if value != self.held(there, name)}
+
+    def held(self, there, name):
+        return getattr(there, there._meta.get_field(name).attname)
+
+    def changeable(self, values):
+        return {value.pk for value in values}
+
+    def change(self, there, values):
+        """This will give it what its row says, unless somebody else changed it after the row was read."""
+        given = {there._meta.get_field(name).attname: value for name, value in values.items()}
+        seen = self._values[type(there)].by_key[there.key].version
+        picklists.change(there, by=self.user, seen=seen, **given)
+        there.refresh_from_db()
+
+    def sides(self, there, before, after):
+        return [side for name in after for side in self._sides(there._meta.get_field(name), before[name], after[name])]
+
+    def _sides(self, field, old, new):
+        if is_worded(field):
+            start = form_of(field.model).NAMED[field.name][0]
+            for code, _language in Organisation.current().offered:
+                if old.get(code) != new.get(code):
+                    yield self.fields[f"{start}_{code}"].label, old.get(code, ""), new.get(code, "")
+            return
+        if field.is_relation:
+            named = field.related_model._base_manager.in_bulk([pk for pk in (old, new) if pk])
+            old, new = named.get(old, ""), named.get(new, "")
+        elif field.flatchoices:
+            old, new = dict(field.flatchoices)[old], dict(field.flatchoices)[new]
+        elif isinstance(old, list):
+            labels = dict(field.model.several_of(field.name))
+            old, new = (", ".join(str(labels.get(key, key)) for key in keys) for keys in (old, new))
+        yield capfirst(field.verbose_name), old, new
 
     @whole()
     def write(self, values):
         for value in values:
             picklists.create(value, by=self.user)
         self._values.clear()
+
+
+class Known:
+    """The values of a list, by key and by name in any language."""
+
+    def __init__(self, values):
+        self.by_key, self._by_name = {}, {}
+        for value in values:
+            self.by_key[value.key] = value
+            for name in {same(text) for text in value.names.values()}:
+                self._by_name.setdefault(name, []).append(value)
+
+    def called(self, names):
+        """This will list, in their order, the values that have one of `names`."""
+        found = {one.pk: one for name in names for one in self._by_name.get(same(name), ())}
+        return sorted(found.values(), key=lambda one: (one.order, one.key))
 
 
 def _label(name):
@@ -214,7 +285,7 @@ class PicklistImport(ValuesImport):
 
     key = "picklists"
     label = _("Values of picklists")
-    hint = _("Each row becomes a value that people can choose. One whose key or name is in its list is left as it is.")
+    hint = _("Each row becomes a value that people can choose; one whose key or name is in its list is recognised.")
     aliases = {
         "list": "list, list name, 选项列表, 列表, 列表名称",
         "key": "code, id, 代码, 编码, 编号",

@@ -230,6 +230,22 @@ def take_back(model, entries, *, by):
     return stays
 
 
+def set_back(model, entry, *, by):
+    """This will give a value what `entry` of crm.journal says it was before, and give "", or why it did not."""
+    value = model._base_manager.filter(pk=entry.about_id).first()
+    if value is None:
+        return _("It was deleted since.")
+    try:
+        change(value, by=by, seen=entry.version, **entry.values())
+    except Stale:
+        return _("It was changed since.")
+    except Refused as refused:
+        return refused.message
+    value.refresh_from_db()
+    entry.was_set_back(value)
+    return ""
+
+
 def needs_a_name_alone(model):
     """This will tell whether a value of the list is whole with a name: nothing else of it has to be said."""
     shared = {"id", *(field.name for field in Picklist._meta.fields)}
@@ -264,7 +280,7 @@ def _clean(value):
 
 def _told(value):
     """This will give the values of a value, as the audit keeps them."""
-    fields = [field for field in value._meta.concrete_fields if field.name not in ("id", "order", "version")]
+    fields = [field for field in value._meta.concrete_fields if field.name not in ("id", "version")]
     told = {field.name: getattr(value, field.attname) for field in fields}
     return {name: one if isinstance(one, bool | int | dict | list | None) else str(one) for name, one in told.items()}
 

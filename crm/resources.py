@@ -482,6 +482,10 @@ class Importing(ModelResource):
         """This will give a record that is there other values, by its verbs. Raises Refused."""
         there.give(values, by=self.user, seen=there.version)
 
+    def sides(self, there, before, after):
+        """This will list what is told of a change, (label, old, new), of the values {field: value} it had and gets."""
+        return [(self.fields[name].label, before[name], value) for name, value in after.items()]
+
     def entered(self, record):
         """This will give the row of the database that `write` made of a record."""
         return record

@@ -28,7 +28,7 @@ class ProductImport(ValuesImport):
     label = _("Products")
     hint = _(
         "Each row becomes a product, at a price in the currency of the organisation. "
-        "One whose key or name is there already is left as it is."
+        "One whose key or name is there already is left as it is, or gets what the file says, such as new prices."
     )
     apart = False
     aliases = {

@@ -7,6 +7,7 @@ from hypothesis import strategies as some
 from hypothesis.extra.django import TestCase
 
 from crm import picklists
+from crm.jobs import run_waiting
 from crm.models import Audit, User
 from crm.organisation import Organisation
 from crm.picklist_pages import form_of
@@ -233,6 +234,99 @@ def test_a_list_with_an_import_of_its_own_is_not_among_the_others(admin):
 
     offered = dict(admin.get(f"/imports/{run.pk}/match/").context["form"].targets["list"].widget.options)
     assert offered.keys() == picklists.kinds().keys() - {"product"}
+
+
+# Values that are there
+
+
+def test_a_file_changes_values_that_are_there_and_the_change_is_undone(admin):
+    imported(admin, "picklists", "List,Key,Name,中文名称,Order,Colour\nSources,fair,Fair,展会,15,#2f45c4\n")
+    before = Source.objects.values().get(key="fair")
+    content = "List,Key,Name,Order,Colour,Active\nSources,fair,Trade fair,25,#3f9257,no\nSources,new,New,,,\n"
+
+    run = checked(admin, "picklists", content, mode="overwrite")
+    assert (run.new, run.changed, run.refused) == (1, 1, 0), refusals(run)
+    assert run.changes == [
+        [
+            "Trade fair",
+            [
+                ["Name in English", "Fair", "Trade fair"],
+                ["Order", "15", "25"],
+                ["Colour", "#2f45c4", "#3f9257"],
+                ["Active", "Yes", "No"],
+            ],
+        ]
+    ]
+    assert Source.objects.values().get(key="fair") == before
+    assert admin.post(f"/imports/{run.pk}/run/").status_code == 302
+    run_waiting()
+
+    fair = Source.objects.get(key="fair")
+    assert (fair.names, fair.order, fair.colour, fair.active, fair.version) == (
+        {"en": "Trade fair", "zh-hans": "展会"}, 25, "#3f9257", False, 1,
+    )  # fmt: skip
+    noted = Audit.objects.filter(kind="picklist_changed", data__key="fair").latest("pk").data
+    assert (noted["before"]["order"], noted["after"]["order"]) == (15, 25)
+    again = checked(admin, "picklists", content, mode="overwrite")
+    assert (again.new, again.changed, again.unchanged) == (0, 0, 2)
+
+    assert admin.post(f"/imports/{run.pk}/undo/").status_code == 302
+    run_waiting()
+    assert Source.objects.values().get(key="fair") == before | {"version": 2}
+    assert not Source.objects.filter(key="new").exists()
+    call_command("verify")
+
+
+def test_a_value_that_changed_since_is_left_as_it_is(admin):
+    imported(admin, "picklists", "List,Key,Name\nSources,fair,Fair\nSources,old,Old\n")
+    content = "List,Key,Name\nSources,fair,Trade fair\nSources,old,Former\n"
+    run = imported(admin, "picklists", content, mode="overwrite")
+    fair = Source.objects.get(key="fair")
+    picklists.change(fair, by=User.objects.get(), seen=fair.version, colour="#3f9257")
+
+    admin.post(f"/imports/{run.pk}/undo/")
+    run_waiting()
+
+    assert said(Source.objects.filter(key__in=["fair", "old"]).order_by("key"), "names") == [
+        ({"en": "Trade fair"},),
+        ({"en": "Old"},),
+    ]
+    assert [entry.why for entry in run.left] == ["It was changed since."]
+
+
+def test_one_that_somebody_changes_between_check_and_import_stops_the_import(admin):
+    imported(admin, "picklists", "List,Key,Name\nSources,fair,Fair\n")
+    run = checked(admin, "picklists", "List,Key,Name\nSources,fair,Trade fair\n", mode="overwrite")
+    fair = Source.objects.get(key="fair")
+    picklists.change(fair, by=User.objects.get(), seen=fair.version, colour="#3f9257")
+
+    admin.post(f"/imports/{run.pk}/run/")
+    run_waiting()
+
+    run.refresh_from_db()
+    assert Source.objects.get(key="fair").names == {"en": "Fair"}
+    assert (run.state, run.job.error) == ("matched", "Row 2 would no longer come to what the check said. Check again.")
+
+
+def test_what_is_chosen_once_is_not_changed_by_a_file(admin):
+    stage = Stage.objects.filter(kind="open").first()
+    row = f"Stages,{stage.key},{stage.name},{stage.pipeline.key},{{}},35\n"
+    content = "List,Key,Name,Pipeline,Status group,Probability\n" + row.format("Won") + row.format("Open")
+
+    run = checked(admin, "picklists", content, mode="overwrite")
+
+    assert refusals(run) == [
+        (2, "Status group", "Won", "“Status group” of a value is chosen once, and this one has another.")
+    ]
+    assert run.changes == [[stage.name, [["Probability", str(stage.probability), "35"]]]]
+
+
+def test_unless_one_says_so_a_value_that_is_there_stays(admin):
+    imported(admin, "picklists", "List,Key,Name\nSources,fair,Fair\n")
+
+    run = checked(admin, "picklists", "List,Key,Name\nSources,fair,Trade fair\n")
+
+    assert (run.new, run.changed, run.skipped) == (0, 0, 1)
 
 
 class TestSameRules(TestCase):

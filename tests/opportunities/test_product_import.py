@@ -79,6 +79,31 @@ def test_where_no_column_says_the_unit_a_piece_is_proposed_for_all_rows(admin):
     assert refusals(none) == [(2, "Unit in English", "", "Fill in the unit, for example piece.")]
 
 
+def test_new_prices_of_a_price_list_come_in_and_the_rest_stays(admin):
+    category()
+    category("lines", "Lines")
+    imported(admin, "products", "code,name,中文名称,category,price,unit\nCAM-9,Camera,摄像头,Equipment,1450,piece\n")
+    content = "code,name,category,price,unit\nCAM-9,Camera,Lines,1390.50,set\n"
+
+    run = imported(admin, "products", content, mode="overwrite")
+
+    assert (run.new, run.changed) == (0, 1)
+    assert run.changes == [
+        [
+            "Camera",
+            [
+                ["Revenue category", "Equipment", "Lines"],
+                ["Unit in English", "piece", "set"],
+                ["List price", "¥1,450", "¥1,390.50"],
+            ],
+        ]
+    ]
+    camera = Product.objects.get()
+    assert (camera.names, camera.price, camera.category.key, camera.unit, camera.version) == (
+        {"en": "Camera", "zh-hans": "摄像头"}, Decimal("1390.50"), "lines", {"en": "set"}, 1,
+    )  # fmt: skip
+
+
 def test_the_same_file_again_changes_nothing(admin):
     category()
     content = "code,name,category,price,unit\nCAM-9,Camera,Equipment,1450,piece\n,Tape,Equipment,5,piece\n"
