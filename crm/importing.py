@@ -291,12 +291,14 @@ class ImportRun(models.Model):
             raise
         return run
 
-    def reread(self, *, by, **choice):
+    def reread(self, *, by, kind="", **choice):
         """
         This will read the file anew as `choice` says: {"sheet", "header_row", "encoding", "delimiter"}, of which what
-        is left out is found. Raises NotAllowed, and Refused while a job is at it or where it cannot be read so.
+        is left out is found; as one of another `kind`, where that is said and nothing came in yet. Raises NotAllowed,
+        and Refused while a job is at it or where it cannot be read so.
         """
-        if self.owner_id != by.pk:
+        kind = kind or self.kind
+        if self.owner_id != by.pk or kind not in kinds() or not kinds()[kind].may(by):
             raise NotAllowed()
         if self.is_busy:
             raise Refused(BUSY)
@@ -306,6 +308,8 @@ class ImportRun(models.Model):
             it._found(found)
             it._begin(self.State.UPLOADED)
             it.matching, it.known, it.passed = {}, {}, 0
+            if it.kind != kind and it.batch_id is None:
+                it.kind, it.by, it.mode = kind, "", ""
             (self._path / rows).replace(self._path / "rows")
 
     def _found(self, found):

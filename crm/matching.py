@@ -9,7 +9,7 @@ from crm.fields import ChoiceHint, unit_in
 from crm.forms import Form
 from crm.importing import SavedMatching
 from crm.kinds import is_key
-from crm.resources import ADD, CREATE, MODES, NOTHING
+from crm.resources import ADD, CREATE, MODES, NOTHING, kinds
 from crm.sheets import DELIMITERS
 
 ASKED = 50  # texts of a column that are asked about
@@ -24,8 +24,9 @@ def _said(value):
 
 
 class ReadForm(Form):
-    """How the file is to be read: what was found, to be put right."""
+    """How the file is to be read, and as what: what was found and said, to be put right."""
 
+    kind = forms.ChoiceField(label=_("What is in the file"), required=False)
     sheet = forms.ChoiceField(label=_("Sheet"), required=False)
     header_row = forms.IntegerField(
         label=_("Headings in row"), min_value=0, max_value=1000, help_text=_("0: the file has no headings.")
@@ -34,8 +35,12 @@ class ReadForm(Form):
     delimiter = forms.ChoiceField(label=_("Separated by"), required=False)
 
     def __init__(self, *args, run, **kwargs):
-        now = {name: getattr(run, name) for name in ("sheet", "header_row", "encoding", "delimiter")}
+        now = {name: getattr(run, name) for name in ("kind", "sheet", "header_row", "encoding", "delimiter")}
         super().__init__(*args, initial=now, **kwargs)
+        if run.batch_id is None:
+            self.fields["kind"].choices = [(one.key, one.label) for one in kinds().values() if one.may(self.user)]
+        else:
+            del self.fields["kind"]  # what came in of the file is of that kind
         if run.sheets:
             told = [(one["name"], _("%(name)s (hidden)") % one if one["hidden"] else one["name"]) for one in run.sheets]
             self.fields["sheet"].choices = told

@@ -612,6 +612,34 @@ def test_the_file_is_read_anew_as_one_says(client):
     assert imported_run.status_code == 302
 
 
+def test_a_file_that_was_uploaded_as_the_wrong_kind_is_read_as_the_right_one(client):
+    run = checked(client, "customers", "name,customer,phone\nDing,Qinghe,139\n")
+    read = {"header_row": "1", "encoding": "utf-8", "delimiter": ","}
+
+    answer = client.post(f"/imports/{run.pk}/read/", read | {"kind": "users"})  # which is for administrators
+    assert list(answer.context["read"].errors) == ["kind"]
+    run.refresh_from_db()
+    assert (run.kind, run.state) == ("customers", "checked")
+
+    assert client.post(f"/imports/{run.pk}/read/", read | {"kind": "contacts"}).status_code == 302
+    run.refresh_from_db()
+    assert (run.kind, run.state, run.matching) == ("contacts", "uploaded", {})
+    assert client.get(f"/imports/{run.pk}/match/").context["form"].feeds.keys() == {"name", "customer", "phone"}
+
+
+def test_what_came_in_of_a_file_stays_of_its_kind(client, rep):
+    run = imported(client, "customers", "name\nA\n")
+    read = {"header_row": "1", "encoding": "utf-8", "delimiter": ","}
+
+    assert "kind" not in client.get(f"/imports/{run.pk}/match/").context["read"].fields
+    client.post(f"/imports/{run.pk}/read/", read | {"kind": "contacts"})
+    run.refresh_from_db()
+    run.reread(by=rep, kind="contacts")
+
+    run.refresh_from_db()
+    assert (run.kind, run.names) == ("customers", ["name"])
+
+
 @pytest.mark.parametrize("said", ["²", "9" * 5000, "-1", "x"])
 def test_a_number_that_is_none_is_refused(client, said):
     run = begin(client, "customers", "name\nA\n")
