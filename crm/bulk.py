@@ -24,10 +24,12 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.module_loading import import_string
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from crm import bulk_said
 from crm.bulk_acts import Skipped
+from crm.custom_fields import by_key
 from crm.jobs import Job
 from crm.journal import Batch, Entry
 from crm.models import Audit, User
@@ -243,16 +245,16 @@ class BulkRun(models.Model):
         except Skipped as reason:
             self._say(row, BulkRow.State.SKIPPED, reason.message, job)
         except Refused as reason:
-            self._say(row, BulkRow.State.REFUSED, reason.message, job)
+            self._say(row, BulkRow.State.REFUSED, reason.message, job, field=reason.field or "")
         except (OperationalError, InterfaceError):  # the database is not there: nothing is known of this row
             raise
         except Exception:  # whatever is wrong with one row, the others are still to be done
             logger.exception("Bulk run %s: %s of %s ended in an error.", self.pk, self.act, row.about_id)
             self._say(row, BulkRow.State.REFUSED, NOT_DONE, job)
 
-    def _say(self, row, state, why, job):
+    def _say(self, row, state, why, job, *, field=""):
         with transaction.atomic():
-            row.becomes(state, why=untranslated(why)[:500])
+            row.becomes(state, why=untranslated(why)[:500], field=field if field in by_key() else "")
             self._keep(job, row)
 
     @staticmethod
@@ -370,6 +372,7 @@ class BulkRow(models.Model):
     label = models.CharField(max_length=200, blank=True)  # its name then, if it was there for the owner
     state = models.CharField(max_length=7, choices=State, default=State.WAITING)
     why = models.CharField(max_length=500, blank=True)
+    field = models.SlugField(max_length=60, blank=True, db_index=False)  # an added one that it is about
     facts = models.JSONField(null=True)
     told = models.BooleanField(default=False)  # whether those who hear of it were told
 
@@ -384,7 +387,10 @@ class BulkRow(models.Model):
     @property
     def reason(self):
         """This will say why it was not done, in the active language where that is a fixed sentence."""
-        return translated(self.why)
+        field, said = by_key().get(self.field), translated(self.why)
+        if field is None or field.name in said:
+            return said
+        return gettext("%(field)s: %(reason)s") % {"field": field.name, "reason": said}
 
     def becomes(self, state, **values):
         """This will say what became of it, and tell whether nobody had: of two who are at it, one does it."""

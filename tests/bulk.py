@@ -36,5 +36,4 @@ def outcome(run):
 
 def reasons(run):
     """This will give {name: why} of what was not done."""
-    rows = run.rows.exclude(why="").values_list("label", "why")
-    return dict(list(rows))
+    return {row.label: row.reason for row in run.rows.exclude(why="")}

@@ -164,7 +164,7 @@ def test_a_draft_may_go_without_and_what_was_submitted_keeps_what_it_needs(clien
     mine = [draft, early, late]
 
     run = done(client, address("opportunities", "change", mine), **ticked(later))
-    assert (outcome(run), reasons(run)) == ((2, 1, 0, 0), {late.name: "This cannot be emptied any more."})
+    assert (outcome(run), reasons(run)) == ((2, 1, 0, 0), {late.name: "Venue: This cannot be emptied any more."})
     assert held(mine, later) == [None, None, "B"]
     run = done(client, address("opportunities", "change", mine), **ticked(needed))
     assert (outcome(run), set(reasons(run))) == ((1, 2, 0, 0), {early.name, late.name})
@@ -177,6 +177,7 @@ def test_a_stage_that_asks_for_a_field_is_reached_with_it_in_one_go(client, rep)
     given = {"set_stage": "on", "stage": target.pk}
     run = done(client, address("opportunities", "change", mine), **given)
     assert outcome(run) == (0, 2, 0, 0)
+    assert set(reasons(run).values()) == {"Still needed: Our text."}
 
     run = done(client, address("opportunities", "change", mine), **given, **ticked(asked, "A-7"))
 
