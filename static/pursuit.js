@@ -192,6 +192,21 @@
     if (new URL(event.detail.xhr.responseURL || location.href).pathname.startsWith("/accounts/")) event.detail.shouldSwap = false;
   });
 
+  // What somebody writes into the filter while an answer is on its way would be put out by it: it is sentWith for anew.
+  const sentWith = new WeakMap();
+  const written = (form) => new URLSearchParams(new FormData(form)).toString();
+  document.addEventListener("htmx:beforeRequest", ({ detail }) => {
+    const form = within(detail.elt, "#filter");
+    if (form) sentWith.set(detail.xhr, written(form));
+  });
+  document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+    const { elt } = detail.requestConfig;
+    const form = within(elt, "#filter");
+    if (!form || !detail.shouldSwap || sentWith.get(detail.xhr) === written(form)) return;
+    detail.shouldSwap = false;
+    setTimeout(() => elt.dispatchEvent(new Event(elt.matches("button") ? "click" : "change", { bubbles: true })));
+  });
+
   // ── A question: the page that asks, shown in a dialog ─────────────────────────────────────────────────────────────
 
   document.addEventListener("click", (event) => {

@@ -84,6 +84,30 @@ def test_what_is_wrong_is_said_beside_it_and_leaving_asks_nothing(desk):
     expect(page.get_by_role("heading", name="Opportunities")).to_be_visible()
 
 
+@pytest.mark.parametrize("by", ["a button", "a field"])
+def test_what_is_written_while_an_answer_is_on_its_way_is_kept(desk, by):
+    page, held = desk(), []
+    page.goto("/opportunities/filter/")
+    field_of(page, 1).select_option("Amount")
+    amount = page.get_by_label("Amount at least")
+    expect(amount).to_be_visible()
+    page.route("**/opportunities/filter/**", lambda route: held.append(route), times=1)
+    with page.expect_request("**/opportunities/filter/**"):
+        if by == "a button":
+            page.get_by_role("button", name="Add condition").click()
+        else:
+            field_of(page, 0).select_option("Probability")
+    amount.press_sequentially("50000")
+    held[0].continue_()
+
+    if by == "a button":
+        expect(page.get_by_role("combobox", name="Field")).to_have_count(3)
+    else:
+        expect(page.get_by_role("group", name="Probability")).to_be_visible()
+        expect(amount).to_be_focused()
+    expect(amount).to_have_value("50000")
+
+
 def test_it_goes_by_keyboard_alone(desk):
     page = desk()
     page.goto("/opportunities/filter/")
