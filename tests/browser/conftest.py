@@ -1,10 +1,27 @@
 """What the tests in a browser share."""
 
-import threading
+import time
+from threading import get_ident, main_thread
 
 import pytest
+from django.core.signals import request_finished, request_started
 
 from tests.browser.desk import window
+
+ANSWERING = set()  # the threads of the server that are at a request
+
+
+def _begins(**_about):
+    if get_ident() != main_thread().ident:
+        ANSWERING.add(get_ident())
+
+
+def _ends(**_about):
+    ANSWERING.discard(get_ident())
+
+
+request_started.connect(_begins)
+request_finished.connect(_ends)
 
 
 @pytest.fixture(autouse=True)
@@ -14,9 +31,9 @@ def _answered(transactional_db):
     PostgreSQL may take the two for a deadlock, and what is written after would be met by the next test.
     """
     yield
-    for thread in threading.enumerate():
-        if "process_request_thread" in thread.name:
-            thread.join(30)
+    patience = time.monotonic() + 30
+    while ANSWERING and time.monotonic() < patience:
+        time.sleep(0.01)
 
 
 @pytest.fixture
