@@ -27,8 +27,8 @@ class ProductImport(ValuesImport):
     key = "products"
     label = _("Products")
     hint = _(
-        "Each row becomes a product, at a price in the currency of the organisation. "
-        "One whose key or name is there already is left as it is, or gets what the file says, such as new prices."
+        "Each row becomes a product, at a price in the currency of the organisation; "
+        "one whose key or name is there already is recognised."
     )
     apart = False
     aliases = {
@@ -71,4 +71,10 @@ class ProductImport(ValuesImport):
         return matching
 
     def build(self, values):
+        if self._there(Product, values) is not None:  # what is sold by something else is not sold by the piece now
+            values = {name: text for name, text in values.items() if not self._is_proposed(name)}
         return self.value(Product, values)
+
+    def _is_proposed(self, name):
+        language = name.removeprefix("unit_")
+        return language != name and name in self.fixed and self.fixed[name] == PIECE.get(language)

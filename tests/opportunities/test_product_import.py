@@ -104,6 +104,20 @@ def test_new_prices_of_a_price_list_come_in_and_the_rest_stays(admin):
     )  # fmt: skip
 
 
+def test_the_piece_that_is_proposed_as_unit_is_not_put_upon_what_is_there(admin):
+    category()
+    imported(admin, "products", "code,name,category,price,unit,单位\nL-1,Line,Equipment,90,month,月\n")
+    content = "code,name,category,price\nL-1,Line,Equipment,95\nTAPE,Tape,Equipment,5\n"
+
+    imported(admin, "products", content, mode="overwrite")
+    assert {one.key: (one.price, one.unit) for one in Product.objects.all()} == {
+        "L-1": (Decimal("95"), {"en": "month", "zh-hans": "月"}),
+        "TAPE": (Decimal("5"), {"en": "piece", "zh-hans": "个"}),
+    }
+    imported(admin, "products", content, mode="overwrite", **{"value_unit_en": "year", "value_unit_zh-hans": "年"})
+    assert [one.unit for one in Product.objects.all()] == [{"en": "year", "zh-hans": "年"}] * 2
+
+
 def test_the_same_file_again_changes_nothing(admin):
     category()
     content = "code,name,category,price,unit\nCAM-9,Camera,Equipment,1450,piece\n,Tape,Equipment,5,piece\n"
