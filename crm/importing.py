@@ -689,14 +689,17 @@ class SavedMatching(models.Model):
 
 def analyze(model):
     """
-    This will have PostgreSQL look anew at how large the table of `model` is, and those of the records that it refers
-    to. Else, until it does so of itself, it goes by what they were when they were empty: it would look through all of
-    a table for each row that refers to one of it.
+    This will have the database look anew at how large the table of `model` is, and those of the records that it refers
+    to. Else it goes by what they were when it looked last, such as empty: it would look through all of a table for each
+    row that refers to one of it. SQLite does so where it ever did: before that it takes every table for a large one.
     """
-    if connection.vendor != "postgresql":
-        return
     referred = [field.related_model for field in model._meta.fields if hasattr(field.related_model, "TEXT")]
     with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            cursor.execute("SELECT 1 FROM sqlite_master WHERE name = 'sqlite_stat1'")
+            if not cursor.fetchone():
+                return
+            cursor.execute("PRAGMA analysis_limit = 1000")  # rows of an index: milliseconds, since others wait
         for one in {model, *referred}:
             cursor.execute(f"ANALYZE {connection.ops.quote_name(one._meta.db_table)}")
 

@@ -44,7 +44,7 @@ PAUSE = 0.004  # seconds
 # Seconds that a transaction of a job takes, about: so long may others wait. On SQLite all who write wait for one
 # another, so it is short there; and shorter while others do write, since many small transactions cost more than a few.
 TURNS = {"postgresql": 0.25, "sqlite": 0.06}
-SHORT_TURN = 0.02
+SHORT_TURN = 0.015
 WINDOW, MANY = 1.5, 4  # so many moments within so many seconds; the worker's own pulse writes twice a second
 PAUSES = [timedelta(seconds=seconds) for seconds in (1, 5, 20, 60)]  # before the second attempt, the third …
 

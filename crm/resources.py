@@ -747,6 +747,15 @@ def key_of(record):
     return None if record is None else record.pk or f"new: {record}"
 
 
+def among(visible, **lookup):
+    """
+    This will give those of the `visible` records that meet a look-up which has an index. They are found by it first,
+    whoever may see them: asked together, a database may go through all that somebody sees.
+    """
+    keys = list(visible.model._base_manager.filter(**lookup).order_by().values_list("pk", flat=True))
+    return visible.filter(pk__in=keys) if keys else ()
+
+
 def by_identity(pairs):
     """This will gather (identity, record) as `existing` gives them."""
     found = {}

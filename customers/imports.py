@@ -7,7 +7,7 @@ from crm.cells import AUTHORSHIP, authorship
 from crm.models import User
 from crm.permissions import EVERYWHERE
 from crm.pinyin import sort_key
-from crm.resources import CHANGES, Cell, Column, Few, Person, Record, by_identity, importable, key_of
+from crm.resources import CHANGES, Cell, Column, Few, Person, Record, among, by_identity, importable, key_of
 from crm.verbs import Refused
 from customers.forms import ContactForm, CustomerForm
 from customers.models import Contact, Customer
@@ -93,7 +93,7 @@ class CustomerImport(Telling):
         wanted = {}
         for by, value in map(self.identity, customers):
             wanted.setdefault(by, set()).add(value)
-        found = [(by, one) for by, values in wanted.items() for one in visible.filter(**{f"{by}__in": values})]
+        found = [(by, one) for by, values in wanted.items() for one in among(visible, **{f"{by}__in": values})]
         return by_identity(((by, getattr(one, by)), one) for by, one in found)
 
     def write(self, customers):
@@ -152,7 +152,7 @@ class ContactImport(Telling):
         known = {one for one in wanted if isinstance(one, str)}
         names = {one[0] for one in wanted if not isinstance(one, str)}
         keys = {sort_key(name) for name in names}  # which have an index
-        found = [((one.name, one.customer_id), one) for one in visible.filter(name_key__in=keys, name__in=names)]
+        found = [((one.name, one.customer_id), one) for one in among(visible, name_key__in=keys, name__in=names)]
         if known:
             same = visible.annotate(known=Lower(self.by)).filter(known__in=known)
             found += [(one.known, one) for one in same]

@@ -9,7 +9,20 @@ from crm.fields import DayField
 from crm.models import User
 from crm.permissions import allows
 from crm.pinyin import sort_key
-from crm.resources import CHANGES, ENTERS, Cell, Column, Few, Person, Record, by_identity, importable, key_of, made
+from crm.resources import (
+    CHANGES,
+    ENTERS,
+    Cell,
+    Column,
+    Few,
+    Person,
+    Record,
+    among,
+    by_identity,
+    importable,
+    key_of,
+    made,
+)
 from crm.verbs import Refused
 from customers.imports import named_customer
 from customers.models import Customer
@@ -121,12 +134,11 @@ class _Opportunities(Telling):
         visible = visible.select_related("customer", "business_type", "source", "stage__pipeline", "owner")
         found = []
         if references:
-            # Each by its own index: asked together, the whole table would be read.
-            found += [(one.reference, one) for one in visible.order_by().filter(reference__in=references)]
-            found += [(one.number, one) for one in visible.order_by().filter(number__in=references)]
+            found += [(one.reference, one) for one in among(visible, reference__in=references)]
+            found += [(one.number, one) for one in among(visible, number__in=references)]
         if names:
             keys = {sort_key(name) for name in names}  # which have an index
-            named = visible.filter(name_key__in=keys, name__in=names)
+            named = among(visible, name_key__in=keys, name__in=names)
             found += [((one.name, one.customer_id), one) for one in named]
         return by_identity((identity, one) for identity, one in found if identity in identities)
 
