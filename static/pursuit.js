@@ -192,7 +192,7 @@
     if (new URL(event.detail.xhr.responseURL || location.href).pathname.startsWith("/accounts/")) event.detail.shouldSwap = false;
   });
 
-  // What somebody writes into the filter while an answer is on its way would be put out by it: it is sentWith for anew.
+  // What somebody writes into the filter while an answer is on its way would be put out by it: it is asked for anew.
   const sentWith = new WeakMap();
   const written = (form) => new URLSearchParams(new FormData(form)).toString();
   document.addEventListener("htmx:beforeRequest", ({ detail }) => {

@@ -4,8 +4,9 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
+from django.db import connection
 
-from crm.importing import ImportRun, SavedMatching
+from crm.importing import ImportRun, SavedMatching, analyze
 from crm.jobs import Job, run_waiting
 from crm.models import User
 from customers.models import Contact, Customer, CustomerLevel, Industry
@@ -762,3 +763,26 @@ def test_a_kind_that_only_enters_offers_no_change(client):
 
     assert [mode for mode, _label in form.fields["mode"].choices] == ["skip", "create"]
     assert ImportRun.objects.get().mode == ""
+
+
+# The database
+
+
+@pytest.mark.django_db
+def test_the_database_looks_anew_at_a_table_that_an_import_fills(rep):
+    on_sqlite = connection.vendor == "sqlite"
+    rows_seen = "SELECT max(CAST(stat AS integer)) FROM sqlite_stat1 WHERE tbl = 'customers_customer'"
+    if not on_sqlite:
+        rows_seen = "SELECT reltuples::int FROM pg_class WHERE relname = 'customers_customer'"
+    make.customer(rep)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+        for _number in range(4):
+            make.customer(rep)
+        cursor.execute(rows_seen)
+        assert cursor.fetchone() == (1,)
+
+        analyze(Contact)  # which refers to customers
+
+        cursor.execute(rows_seen)
+        assert cursor.fetchone() == (5,)
