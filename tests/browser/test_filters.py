@@ -108,6 +108,22 @@ def test_what_is_written_while_an_answer_is_on_its_way_is_kept(desk, by):
     expect(amount).to_have_value("50000")
 
 
+def test_what_is_chosen_the_moment_it_is_there_is_asked_for(desk):
+    page = desk()
+    page.goto("/opportunities/filter/")
+    page.evaluate(
+        """() => new MutationObserver((changes, observer) => {
+          const ways = document.querySelector("select[name$='-op']:has([value=over])");
+          if (!ways) return;
+          observer.disconnect();
+          ways.value = "over";
+          ways.dispatchEvent(new Event("change", { bubbles: true }));
+        }).observe(document.querySelector("main"), { childList: true, subtree: true })"""
+    )
+    field_of(page, 1).select_option("Amount")
+    expect(page.get_by_role("group", name="Amount").get_by_role("textbox")).to_have_count(1)
+
+
 def test_it_goes_by_keyboard_alone(desk):
     page = desk()
     page.goto("/opportunities/filter/")
