@@ -42,6 +42,7 @@ from crm.jobs import Job
 from crm.models import Audit
 from crm.names import localized
 from crm.permissions import allows
+from crm.replica import reading
 from crm.sheets import FORMULA, is_like_a_formula
 from crm.verbs import NotAllowed
 
@@ -94,6 +95,7 @@ class Export:
             found = found.filter(pk__in=listing.pks)
         return found.order_by(*listing.order_by())
 
+    @reading()
     def count(self, most=None):
         rows = self.found.order_by()
         return (rows if most is None else rows[: most + 1]).count()
@@ -106,16 +108,22 @@ class Export:
         This will give the rows, CHUNK at a time, as columns of typed values: text, number, date, datetime without zone,
         or None. A column that needs nothing done is passed on as it was read.
         """
-        found = self.found
-        values = found.values_list("pk", *(out.path or "pk" for out in self.outs)).iterator(chunk_size=CHUNK)
-        names = {out.path: self._names(found.model, out.path) for out in self.outs if out.path}
+        with reading():
+            found = self.found
+            values = found.values_list("pk", *(out.path or "pk" for out in self.outs)).iterator(chunk_size=CHUNK)
+            names = {out.path: self._names(found.model, out.path) for out in self.outs if out.path}
         zone = timezone.get_current_timezone()  # the reader's
-        while chunk := list(islice(values, CHUNK)):
-            keys, *columns = zip(*chunk, strict=True)
-            yield [
-                self._typed(out, keys, column, names.get(out.path), zone)
-                for out, column in zip(self.outs, columns, strict=True)
-            ]
+        while True:
+            with reading():
+                chunk = list(islice(values, CHUNK))
+                if not chunk:
+                    return
+                keys, *columns = zip(*chunk, strict=True)
+                typed = [
+                    self._typed(out, keys, column, names.get(out.path), zone)
+                    for out, column in zip(self.outs, columns, strict=True)
+                ]
+            yield typed
 
     @staticmethod
     def _names(model, path):

@@ -52,6 +52,8 @@ CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)  # how many proxies of ours add themselves to X-Forwarded-For
 
 DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'pursuit.sqlite3'}")}
+REPLICA_URL = env.str("REPLICA_URL", default="")  # of a copy that PostgreSQL keeps, for reports and exports
+REPLICA_LAG = env.int("REPLICA_LAG", default=30)  # seconds that it may be late
 CACHES = {"default": env.cache_url("CACHE_URL", default="dbcache://cache_entries")}  # the table comes with migrate
 SUPPORT_CONTACT = env.str("SUPPORT_CONTACT", default="")  # on the help pages: an address, a number, a sentence
 vars().update(env.email_url("EMAIL_URL", default="consolemail://"))
@@ -161,6 +163,12 @@ else:
     database.setdefault("CONN_MAX_AGE", 600)
     database.setdefault("CONN_HEALTH_CHECKS", True)
     database["OPTIONS"].setdefault("options", "-c jit=off")  # to compile one of our queries takes longer than to run it
+
+if REPLICA_URL:
+    if database["ENGINE"] == "crm.sqlite":
+        raise ImproperlyConfigured("REPLICA_URL is set, but SQLite has no replicas. Set DATABASE_URL to a PostgreSQL.")
+    DATABASES["replica"] = {**database, **env.db_url("REPLICA_URL")}
+    DATABASE_ROUTERS = ["crm.replica.Router"]
 
 TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
 

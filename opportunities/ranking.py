@@ -25,6 +25,7 @@ from crm.models import Department, Level, User
 from crm.moments import organisation_month
 from crm.pinyin import sort_key
 from crm.querysets import among, in_scope
+from crm.replica import reading
 from opportunities.signings import Signing
 
 SHOWN = 50  # rows of a table; the reader's own stands below them where it comes later
@@ -57,6 +58,7 @@ def _opportunities():
     return Signing.opportunity.field.related_model.objects
 
 
+@reading()
 def first_month():
     """This will give the first month that a ranking can be asked for: that of the earliest fact, else this one."""
     firsts = [kind.facts().order_by("month").values_list("month", flat=True).first() for kind in (Signed, Reported)]
@@ -193,6 +195,7 @@ class Ranking:
         return kind.facts().filter(**(self.department.reach if self.department else {}))
 
     @cached_property
+    @reading()
     def _credits(self):
         """This will give the credits of each month, for each kind of fact: two queries."""
         months = [self.month, self.before] if self.with_lists else [self.month]
@@ -262,6 +265,7 @@ class Ranking:
 
     # Whose lists the reader may open
 
+    @reading()
     def _seen(self, kind, counts):
         """This will count, for each row, the records that are the reader's own or in scope; a share opens no number."""
         if not self.with_lists:

@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from crm import kinds
 from crm.names import Picklist, localized
 from crm.querysets import among
+from crm.replica import reading
 from crm.verbs import Refused
 from notices.history import describe
 from opportunities.lifecycle import State
@@ -126,6 +127,7 @@ class Reviewed(kinds.Field):
         return str(asked.records(self).get(value, _("unknown")))
 
 
+@reading()
 def counted(user, year):
     """
     This will count what was answered for the opportunities that `user` sees and that ended in `year`: for each question

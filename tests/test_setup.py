@@ -4,7 +4,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from contextlib import closing
 from pathlib import Path
 
@@ -64,6 +63,13 @@ def test_production_does_not_start_with_a_setting_that_is_not_safe_and_says_whic
 
 
 @pytest.mark.any_database
+def test_a_replica_of_sqlite_is_refused():
+    result = run(sys.executable, "manage.py", "check", **SAFE | {"REPLICA_URL": "postgres://pursuit@replica/pursuit"})
+    assert result.returncode == 1
+    assert "REPLICA_URL is set, but SQLite has no replicas." in result.stderr
+
+
+@pytest.mark.any_database
 def test_production_does_not_start_with_a_key_that_can_be_guessed():
     result = run(
         sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING", **SAFE | {"SECRET_KEY": "x"}
@@ -99,11 +105,9 @@ def test_a_machine_of_ones_own_starts_with_the_demo_company(settings):
 
 
 @pytest.mark.any_database
-def test_setting_up_again_does_nothing_and_takes_no_time():
-    began = time.monotonic()
+def test_setting_up_again_does_nothing():
     result = run(sys.executable, "scripts/set_up.py", "run")
-    assert (result.returncode, result.stdout) == (0, ""), result.stderr
-    assert time.monotonic() - began < 1
+    assert (result.returncode, result.stdout) == (0, ""), result.stderr  # it says what it does
 
 
 def test_without_a_python_make_says_what_to_do():
