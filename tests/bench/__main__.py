@@ -38,6 +38,7 @@ def main():
         for rows in sizes:
             for url in urls(server, rows):
                 figures += measured(url, "measure", rows)
+                figures += measured(url, "serving", rows)
                 figures += measured(url, "exporting")
         if IMPORTED in sizes:
             for url in urls(server, "import", anew=True):

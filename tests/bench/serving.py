@@ -19,7 +19,7 @@ from http.client import HTTPConnection
 from itertools import count
 from pathlib import Path
 from statistics import median, quantiles
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import django
 
@@ -43,7 +43,7 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def main(rows):
-    with serving("crm.settings") as own, serving("tests.bench.bare_settings") as bare:
+    with serving("crm.wsgi") as own, serving("tests.bench.bare") as bare:
         for viewer in ("rep", "manager"):
             user = User.objects.get(username=VIEWERS[viewer])
             cookies = signed_in(user)
@@ -92,7 +92,7 @@ class Server:
             headers["X-CSRFToken"] = cookies[settings.CSRF_COOKIE_NAME]
             headers["Content-Type"] = "application/x-www-form-urlencoded"
             body = urlencode(form())
-        line.request(method, address, body, headers)
+        line.request(method, quote(address, safe="/?=&"), body, headers)
         answer = line.getresponse()
         return answer.status, len(answer.read())
 
@@ -119,17 +119,16 @@ class Server:
 
 @contextmanager
 def serving(module):
-    """This will run a web server with the settings of that name, and give it once it answers."""
+    """This will run a web server of the application in that module, and give it once it answers."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     environment = os.environ | {
-        "DJANGO_SETTINGS_MODULE": module,
         "SECRET_KEY": settings.SECRET_KEY,
         "WEB_CONCURRENCY": PROCESSES,
         "CACHE_URL": "dummycache://",  # nothing is kept from one request to the next
     }
-    command = [sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}"]
+    command = [sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", f"{module}:application"]
     process = subprocess.Popen(command, env=environment)
     try:
         server = Server(process, port)
