@@ -6,6 +6,7 @@ wsgi_app = "crm.wsgi:application"
 worker_class = "gthread"
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
 threads = 8
+preload_app = True  # loaded once, before the processes are forked: what they need lies in memory once
 control_socket_disable = True
 
 memory = "/dev/shm"  # noqa: S108  gunicorn makes its own file in it

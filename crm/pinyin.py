@@ -2,14 +2,14 @@
 
 from functools import lru_cache
 
-from pypinyin import lazy_pinyin
-
 LENGTH = 40
 
 
 @lru_cache(20_000)  # to spell a name takes longer than to read it from the database
 def syllables(name):
     """This will give the syllables of a name; what is not Chinese in it stays in one piece."""
+    from pypinyin import lazy_pinyin  # here, for its dictionaries take 50 MB, which not each command needs
+
     return tuple(lazy_pinyin(name))
 
 

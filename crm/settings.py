@@ -38,6 +38,8 @@ def own_secret_key():
 
 
 SECRET_KEY = env.str("SECRET_KEY", default="") or own_secret_key()
+if PRODUCTION and (len(SECRET_KEY) < 32 or SECRET_KEY.startswith("django-insecure-")):
+    raise ImproperlyConfigured("SECRET_KEY can be guessed. Set it to a long random text and keep it secret.")
 SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 DEBUG = env.bool("DEBUG", default=False)
 if PRODUCTION and DEBUG:

@@ -40,6 +40,8 @@ def main():
                 figures += measured(url, "measure", rows)
                 figures += measured(url, "serving", rows)
                 figures += measured(url, "exporting")
+        for url in urls(server, "footprint"):
+            figures += measured(url, "footprint")
         if IMPORTED in sizes:
             for url in urls(server, "import", anew=True):
                 figures += measured(url, "importing", IMPORTED)

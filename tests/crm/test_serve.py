@@ -51,10 +51,10 @@ class Served:
 
     @property
     def children(self):
-        """This will give {"gunicorn": process id, "worker": process id}."""
+        """This will give {"pursuit-web": process id, "pursuit-worker": process id}, once they have these names."""
         pids = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
-        commands = {int(pid): Path(f"/proc/{pid}/cmdline").read_text() for pid in pids}
-        return {word: pid for pid, line in commands.items() for word in ("gunicorn", "worker") if word in line}
+        names = {Path(f"/proc/{pid}/comm").read_text().strip(): int(pid) for pid in pids}
+        return {name: pid for name, pid in names.items() if name.startswith("pursuit-")}
 
     @property
     def group(self):
@@ -64,14 +64,18 @@ class Served:
         return {int(pid) for group, pid, state in rows if int(group) == self.pid and not state.startswith("Z")}
 
 
+SERVE = ("manage.py", "serve")
+
+
 @contextmanager
-def served(folder, port):
+def served(folder, port, command=SERVE, **surroundings):
     """This will begin `manage.py serve` in a process group of its own, all of which is gone afterwards."""
-    surroundings = {"DATABASE_URL": database_url(), "PORT": str(port), "VAR_DIR": str(folder), "WEB_CONCURRENCY": "1"}
+    surroundings = {"WEB_CONCURRENCY": "1"} | surroundings
+    surroundings |= {"DATABASE_URL": database_url(), "PORT": str(port), "VAR_DIR": str(folder)}
     log = folder / "serve.log"
     with log.open("w") as file:
         popen = subprocess.Popen(
-            [sys.executable, "manage.py", "serve"],
+            [sys.executable, *command],
             cwd=settings.BASE_DIR,
             env=os.environ | {"DJANGO_SETTINGS_MODULE": "tests.settings"} | surroundings,
             stdout=file,
@@ -96,6 +100,12 @@ def ask(port, path):
         asking.close()
 
 
+def answers(port):
+    with suppress(OSError):
+        return ask(port, "/livez")[0] == 200
+    return False
+
+
 def test_serve_begins_both_says_where_and_for_whom_replaces_a_killed_worker_and_stops_cleanly(tmp_path, port):
     User.objects.create(username="rep.shijiazhuang", name="Li Wei", demo=True)
     User.objects.create(username="somebody", name="Not shown")
@@ -107,11 +117,11 @@ def test_serve_begins_both_says_where_and_for_whom_replaces_a_killed_worker_and_
         assert "somebody" not in process.said
         assert ask(port, "/healthz") == (200, '{"status": "ok", "database": "ok", "worker": "ok"}')
 
-        first = process.children["worker"]
+        first = process.children["pursuit-worker"]
         os.kill(first, signal.SIGKILL)
         WorkerPulse.objects.all().delete()
         until(WorkerPulse.objects.exists, seconds=PATIENCE)
-        assert process.children["worker"] != first
+        assert process.children["pursuit-worker"] != first
         assert "The worker ended (SIGKILL). It begins again after 1 s." in process.said
 
         process.popen.terminate()
@@ -125,10 +135,34 @@ def test_serve_begins_both_says_where_and_for_whom_replaces_a_killed_worker_and_
 def test_serve_ends_with_a_sentence_when_the_web_server_ends(tmp_path, port):
     with served(tmp_path, port) as process:
         until(lambda: process.popen.poll() is not None or len(process.children) == 2, seconds=PATIENCE)
-        os.kill(process.children["gunicorn"], signal.SIGKILL)
+        os.kill(process.children["pursuit-web"], signal.SIGKILL)
         assert process.popen.wait(30) == 1
         until(lambda: not process.group)
         assert "The web server ended (SIGKILL), so all is stopped." in process.said
+
+
+PRODUCTION = {
+    "PURSUIT_ENV": "production",
+    "SECRET_KEY": "a key for this test alone, of which nobody else knows",
+    "ALLOWED_HOSTS": "pursuit.example",
+    "SITE_URL": "https://pursuit.example",
+}
+
+
+@pytest.mark.parametrize(
+    "command", [SERVE, ("-m", "gunicorn", "--bind", "127.0.0.1:{port}")], ids=["serve", "gunicorn"]
+)
+def test_in_production_no_server_starts_while_accounts_of_the_demo_company_can_sign_in(tmp_path, port, command):
+    command = [word.format(port=port) for word in command]
+    demo = User.objects.create(username="rep.shijiazhuang", name="Li Wei", demo=True)
+    with served(tmp_path, port, command, **PRODUCTION) as process:
+        assert process.popen.wait(PATIENCE) != 0
+        until(lambda: not process.group)
+        assert "1 active accounts of the demo company are in this database" in process.said
+
+    User.objects.filter(pk=demo.pk).update(is_active=False)
+    with served(tmp_path, port, command, **PRODUCTION):
+        until(lambda: answers(port), seconds=PATIENCE)
 
 
 @pytest.mark.torture

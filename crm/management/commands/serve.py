@@ -1,19 +1,29 @@
-"""Pursuit as one group of processes: the web server and the worker, begun, watched and stopped together."""
+"""
+Pursuit as one group of processes: the web server and the worker, begun, watched and stopped together.
+
+All of them are forks of this one, which has loaded Pursuit: it is loaded once, and lies in memory once.
+"""
 
 import ctypes
 import errno
+import gc
 import http.client
+import multiprocessing
+import os
 import signal
 import socket
-import subprocess
 import sys
 import time
+from importlib import import_module
 
 from django.conf import settings
+from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
+from gunicorn.app.wsgiapp import WSGIApplication
 
+from crm import jobs
 from crm.models import User
 
 # Seconds
@@ -24,12 +34,13 @@ FIRST_REST, LONGEST_REST = 1, 30  # before a worker that ended is begun again
 STEADY = 60  # after so long a worker counts as having run well
 
 DEMO_PASSWORD = "pursuit-demo"  # noqa: S105  the demo company's, in the manual
-PR_SET_PDEATHSIG = 1  # from Linux' prctl.h
+ASKING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # to stop
+PR_SET_PDEATHSIG, PR_SET_NAME = 1, 15  # from Linux' prctl.h
 libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 class Command(BaseCommand):
-    requires_system_checks = []  # the web server makes them, and `migrate` has
+    requires_system_checks = []  # crm.wsgi makes them in production, and `migrate` has
     help = "Runs the web server and the worker until told to stop (Ctrl-C or SIGTERM). PORT=… chooses the port."
 
     def add_arguments(self, parser):
@@ -40,12 +51,13 @@ class Command(BaseCommand):
         self.asked = False
         self.web = self.worker = None
         self.rest = FIRST_REST / 2
-        for asking in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for asking in ASKING:
             signal.signal(asking, self.ask_to_stop)
         self.refuse_unprepared()
         try:
             with self.listen() as listener:  # closed here at once, so that the web server's end is seen at the port
-                self.web = self.begin("-m", "gunicorn", "--bind", f"fd://{listener.fileno()}", keep=[listener.fileno()])
+                self.load()
+                self.web = self.begin("pursuit-web", serve_pages, listener)
             self.begin_worker()
             if self.wait_until_ready():
                 self.tell()
@@ -80,13 +92,23 @@ class Command(BaseCommand):
                 raise CommandError(told) from None
             raise CommandError(f"{host}, port {port}, cannot be listened at: {error.strerror}.") from None
 
-    def begin(self, *arguments, keep=()):
-        return subprocess.Popen(  # noqa: S603  our own words
-            [sys.executable, *arguments], cwd=settings.BASE_DIR, pass_fds=keep, preexec_fn=end_with_parent
-        )
+    def load(self):
+        """This will load what web server and worker need. Raises CommandError where it is unsafe to run them."""
+        import_module("crm.wsgi")
+        jobs.kinds()
+        gc.collect()
+        gc.freeze()  # a collection in a fork would write into each page of memory, and so make it its own
+
+    def begin(self, name, act, *arguments):
+        """This will begin `act` as a process of that name, and give it."""
+        process = multiprocessing.get_context("fork").Process(target=fork, args=[name, act, *arguments])
+        signal.pthread_sigmask(signal.SIG_BLOCK, ASKING)  # until the fork has handlers of its own
+        process.start()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ASKING)
+        return process
 
     def begin_worker(self):
-        self.worker = self.begin("manage.py", "worker")
+        self.worker = self.begin("pursuit-worker", call_command, "worker")
         self.worker_began_at = time.monotonic()
 
     def wait_until_ready(self):
@@ -141,12 +163,12 @@ class Command(BaseCommand):
         now = time.monotonic()
         if self.asked:
             return
-        if self.web.poll() is not None:
+        if self.web.exitcode is not None:
             raise CommandError(f"The web server ended ({ending(self.web)}), so all is stopped. See the lines above.")
         if self.worker is None:
             if now > self.begin_worker_at:
                 self.begin_worker()
-        elif self.worker.poll() is not None:
+        elif self.worker.exitcode is not None:
             steady = now - self.worker_began_at > STEADY
             self.rest = FIRST_REST if steady else min(2 * self.rest, LONGEST_REST)
             self.begin_worker_at = now + self.rest
@@ -160,20 +182,31 @@ class Command(BaseCommand):
             process.terminate()
         patience = time.monotonic() + STOP
         for process in both:
-            try:
-                process.wait(max(0, patience - time.monotonic()))
-            except subprocess.TimeoutExpired:
+            process.join(max(0, patience - time.monotonic()))
+            if process.exitcode is None:
                 process.kill()
-                process.wait()
+                process.join()
 
 
 def ending(process):
     """This will say how `process` ended."""
-    code = process.returncode
+    code = process.exitcode
     return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
 
 
-def end_with_parent():
-    """This will have the kernel stop the new process when the one that began it is killed."""
+def fork(name, act, *arguments):
+    """This will be the new process, which the kernel stops when the one that began it is killed."""
+    for asking in ASKING:
+        signal.signal(asking, signal.SIG_DFL)
     if libc:
         libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        libc.prctl(PR_SET_NAME, name.encode())  # as `ps -o comm` and `top` show it
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ASKING)
+    os.chdir(settings.BASE_DIR)
+    act(*arguments)
+
+
+def serve_pages(listener):
+    """This will be the web server, which reads gunicorn.conf.py."""
+    sys.argv = ["gunicorn", "--bind", f"fd://{listener.detach()}"]
+    WSGIApplication().run()
