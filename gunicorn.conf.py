@@ -2,6 +2,10 @@
 
 import os
 
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "crm.settings")
+
+from django.conf import settings
+
 wsgi_app = "crm.wsgi:application"
 worker_class = "gthread"
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
@@ -20,4 +24,5 @@ limit_request_line = 8190  # filters travel in the address
 limit_request_fields = 64
 limit_request_field_size = 8190
 
-loglevel = "warning"  # what Pursuit itself logs is in the same stream; requests are the proxy's to log
+loglevel = "warning"
+logconfig_dict = settings.LOGGING  # one stream of lines, whoever writes them; crm.request_log writes those of requests

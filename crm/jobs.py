@@ -33,6 +33,7 @@ from django_tasks import TaskResultStatus, task
 from django_tasks_db.management.commands.db_worker import Worker as TicketWorker
 from django_tasks_db.models import DBTaskResult
 
+from crm.logs import within
 from crm.organisation import Organisation
 from crm.pulse import SILENCE, fresh_connection, under_way
 from crm.verbs import NotAllowed, Refused
@@ -414,7 +415,8 @@ def run_job(context, pk):
     """This will run the job that the ticket names, unless another worker has it."""
     claimed = Job.objects.claim(pk, worker=context.task_result.worker_ids[-1])
     if claimed:
-        claimed.run()
+        with within(job=claimed.pk):
+            claimed.run()
 
 
 def run_next(worker):

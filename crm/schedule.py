@@ -15,6 +15,7 @@ from django.db.models.functions import Now
 from django.utils.module_loading import autodiscover_modules
 from django.utils.translation import gettext_lazy as _
 
+from crm.logs import within
 from crm.organisation import Organisation
 from crm.pulse import SILENCE, fresh_connection, under_way
 
@@ -129,7 +130,7 @@ class ScheduledRun(models.Model):
         try:
             if attempts > ATTEMPTS:
                 raise RuntimeError("The worker was killed each time.")
-            with under_way(self):
+            with within(schedule=self.name), under_way(self):
                 line.function()
         except Exception as reason:
             logger.exception("Schedule: %s ended in an error.", self.name)

@@ -73,6 +73,11 @@ FILES_AT_ONCE, FILES_EACH = 20, 500  # of one sending, of one record
 UPLOAD_MOST_BYTES = env.int("UPLOAD_MOST_BYTES", default=250 << 20)  # of everything sent at once
 IMPORT_MOST_ROWS = env.int("IMPORT_MOST_ROWS", default=200_000)
 
+LOG_FORMAT = env.str("LOG_FORMAT", default="json" if PRODUCTION else "text")
+if LOG_FORMAT not in ("json", "text"):
+    raise ImproperlyConfigured(f'LOG_FORMAT is "{LOG_FORMAT}". Set it to "json" or "text".')
+SLOW_REQUEST_MS = env.int("SLOW_REQUEST_MS", default=1_000)  # a request that takes as long is written as a warning
+
 ORGANISATION_TIME_ZONE = env.str("ORGANISATION_TIME_ZONE", default="Asia/Shanghai")  # whose months the ranking counts
 BASE_CURRENCY = env.str("BASE_CURRENCY", default="CNY")
 
@@ -107,6 +112,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "crm.health.health",
+    "crm.request_log.lines",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -317,8 +323,13 @@ STORAGES = {
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "formatters": {"line": {"()": "crm.logs.Json" if LOG_FORMAT == "json" else "crm.logs.Text"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": "INFO"},
-    "loggers": {"django": {"handlers": [], "level": "INFO", "propagate": True}},
+    "loggers": {
+        "django": {"handlers": [], "level": "INFO", "propagate": True},
+        "django.request": {"level": "ERROR"},  # what was refused is said by the line of its request
+        "django.security.DisallowedHost": {"level": "CRITICAL"},  # so is who asked for another host
+        "gunicorn.error": {"level": "WARNING"},
+    },
 }

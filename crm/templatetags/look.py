@@ -8,6 +8,7 @@ from django.utils.translation import ngettext, pgettext
 
 from crm import formatting, shown
 from crm import help as help_pages
+from crm.logs import around
 from crm.stepping import WayBack
 
 register = template.Library()
@@ -27,6 +28,12 @@ register.filter("ordinal", shown.ordinal)
 register.filter("dial", shown.dial)
 register.filter("site", shown.site)
 register.filter("in_words", help_pages.in_words)
+
+
+@register.simple_tag
+def request_id():
+    """This will give the id under which the log tells of the request that is being answered."""
+    return around.get().get("request", "")
 
 
 def _time(value, text):
