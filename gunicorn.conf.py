@@ -26,3 +26,9 @@ limit_request_field_size = 8190
 
 loglevel = "warning"
 logconfig_dict = settings.LOGGING  # one stream of lines, whoever writes them; crm.request_log writes those of requests
+
+
+def on_starting(server):
+    """This will forget what the processes of an earlier start counted."""
+    for counted in settings.METRICS_DIR.glob("*.db"):
+        counted.unlink()

@@ -20,9 +20,12 @@ class Probe:
     One look at the database at a time, shared by all who ask meanwhile.
 
     It has a thread of its own: no driver's timeout helps against a database that holds the line and says nothing.
+    `look` writes what it sees into a dict, which begins as `unseen`.
     """
 
-    def __init__(self):
+    def __init__(self, look, *, unseen):
+        self.look = look
+        self.unseen = unseen
         self.lock = threading.Lock()
         self.begun_at = 0
         self.ended = threading.Event()
@@ -30,35 +33,39 @@ class Probe:
         self.seen = {}
 
     def answer(self):
-        """This will give {"database": …, "worker": …}, as far as could be found out in PATIENCE seconds."""
+        """This will give what could be found out in PATIENCE seconds."""
         with self.lock:
             if self.ended.is_set() and time.monotonic() - self.begun_at > FRESH:
                 self.begun_at = time.monotonic()
                 self.ended = threading.Event()
-                self.seen = {"database": "no answer", "worker": "unknown"}
-                threading.Thread(target=look, args=[self.seen, self.ended], daemon=True).start()
+                self.seen = dict(self.unseen)
+                threading.Thread(target=self._look, args=[self.seen, self.ended], daemon=True).start()
             seen, ended = self.seen, self.ended
         ended.wait(PATIENCE)
         return dict(seen)
 
-
-def look(seen, ended):
-    """This will write into `seen` what the database lets be seen and done, as it goes, and then set `ended`."""
-    try:
-        seen["worker"] = "ok" if WorkerPulse.any_alive() else "silent"
-        seen["database"] = "not writable"
-        with transaction.atomic():
-            WorkerPulse.objects.create(worker=f"health {uuid.uuid4()}")
-            transaction.set_rollback(True)
-        seen["database"] = "ok"
-    except Error:
-        pass  # what was seen so far is the answer
-    finally:
-        connection.close()
-        ended.set()
+    def _look(self, seen, ended):
+        """This will look, and then set `ended`."""
+        try:
+            self.look(seen)
+        except Error:
+            pass  # what was seen so far is the answer
+        finally:
+            connection.close()
+            ended.set()
 
 
-probe = Probe()
+def look(seen):
+    """This will write into `seen` what the database lets be seen and done, as it goes."""
+    seen["worker"] = "ok" if WorkerPulse.any_alive() else "silent"
+    seen["database"] = "not writable"
+    with transaction.atomic():
+        WorkerPulse.objects.create(worker=f"health {uuid.uuid4()}")
+        transaction.set_rollback(True)
+    seen["database"] = "ok"
+
+
+probe = Probe(look, unseen={"database": "no answer", "worker": "unknown"})
 
 
 @require_safe

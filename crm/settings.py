@@ -1,5 +1,6 @@
 """Every setting of Pursuit; what differs between machines is read from the environment, in the first part."""
 
+import os
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -77,6 +78,14 @@ LOG_FORMAT = env.str("LOG_FORMAT", default="json" if PRODUCTION else "text")
 if LOG_FORMAT not in ("json", "text"):
     raise ImproperlyConfigured(f'LOG_FORMAT is "{LOG_FORMAT}". Set it to "json" or "text".')
 SLOW_REQUEST_MS = env.int("SLOW_REQUEST_MS", default=1_000)  # a request that takes as long is written as a warning
+METRICS_TOKEN = env.str(
+    "METRICS_TOKEN", default=""
+)  # who brings it is answered at /metrics; empty, there is no such page
+if METRICS_TOKEN and len(METRICS_TOKEN) < 20:
+    raise ImproperlyConfigured("METRICS_TOKEN can be guessed. Set it to at least 20 letters and digits.")
+METRICS_DIR = Path(env.str("METRICS_DIR", default=str(VAR_DIR / "metrics")))  # where the web processes count
+METRICS_DIR.mkdir(parents=True, exist_ok=True)
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(METRICS_DIR)  # as prometheus_client asks for it
 
 ORGANISATION_TIME_ZONE = env.str("ORGANISATION_TIME_ZONE", default="Asia/Shanghai")  # whose months the ranking counts
 BASE_CURRENCY = env.str("BASE_CURRENCY", default="CNY")
@@ -112,6 +121,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "crm.health.health",
+    "crm.metrics.metrics",
     "crm.request_log.lines",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
@@ -248,7 +258,7 @@ HTTPS = SITE_URL.startswith("https://")
 if PRODUCTION and not HTTPS:
     raise ImproperlyConfigured(f'SITE_URL is "{SITE_URL}". Set it to an address that begins with https://.')
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
-SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^livez$"]  # asked on this machine, without the proxy
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^livez$", r"^metrics$"]  # asked on this machine, without the proxy
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 if HTTPS:
     SESSION_COOKIE_NAME = "__Host-session"
@@ -330,6 +340,6 @@ LOGGING = {
         "django": {"handlers": [], "level": "INFO", "propagate": True},
         "django.request": {"level": "ERROR"},  # what was refused is said by the line of its request
         "django.security.DisallowedHost": {"level": "CRITICAL"},  # so is who asked for another host
-        "gunicorn.error": {"level": "WARNING"},
+        "gunicorn.error": {"level": "WARNING", "propagate": True},
     },
 }
