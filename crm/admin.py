@@ -304,11 +304,12 @@ class UserAdmin(Narrowed, Files, DjangoUserAdmin):
 
 @admin.register(Audit)
 class AuditAdmin(Narrowed, admin.ModelAdmin):
-    """The audit is read here, and written nowhere but by what happens."""
+    """The audit is read here, and better at /audit/; it is written nowhere but by what happens."""
 
     list_display = ["at", "kind", "by", "address", "data"]
     list_filter = ["kind"]
     search_fields = ["by__username", "address"]
+    actions = None
     list_select_related = ["by"]
 
     def has_add_permission(self, request):

@@ -51,6 +51,7 @@ ELSEWHERE = {
     "custom-fields": "administration",
     "routes": "administration",
     "recycle": "administration",
+    "audit": "administration",
 }
 WORDS = re.compile(r"\*\*(.+?)\*\*")
 

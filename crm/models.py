@@ -316,7 +316,10 @@ class AuditQuerySet(models.QuerySet):
 
 
 class Audit(models.Model):
-    """One row per sign-in, failure, refusal, export or change of rights: who tried what, from where."""
+    """
+    One row per sign-in, failure, refusal, export or change of rights: who tried what, from where. What verbs do to
+    records stands in their history. The database itself keeps the rows as they are: see crm.only_grows.
+    """
 
     kind = models.SlugField(_("kind"), max_length=40)
     by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+", verbose_name=_("who"))
@@ -333,6 +336,7 @@ class Audit(models.Model):
         indexes = [
             models.Index(fields=["kind", "-id"], name="audit_kind"),
             models.Index(fields=["by", "-id"], name="audit_by"),
+            models.Index(fields=["at"], name="audit_at"),
         ]
 
     def __str__(self):

@@ -38,6 +38,7 @@ ADMINISTER = [  # administrators alone
     ("custom_fields", _("Custom fields"), "input-cursor-text"),
     ("routes", _("Routes"), "signpost-split"),
     ("recycle", _("Recycle bin"), "trash"),
+    ("audit", _("Audit"), "journal-text"),
     ("organisation", pgettext_lazy("ours", "Organisation"), "gear"),
 ]
 # (url name or, of what a small form makes on any page, its kind; label; act)

@@ -74,7 +74,7 @@ def write(request, response):
         "db_ms": round(1000 * request.cost.query_seconds),
         "bytes": size_of(response),
         "user": person and person.pk,
-        "address": _address(request),
+        "address": where_from(request),
         "htmx": "HX-Request" in request.headers,
     }
     slow = milliseconds >= settings.SLOW_REQUEST_MS
@@ -90,8 +90,9 @@ def size_of(response):
     return said and int(said)
 
 
-def _address(request):
+def where_from(request):
+    """This will give the address that a request came from, or "" where the proxies do not say it."""
     try:
         return address_of(request)
-    except (ImproperlyConfigured, PermissionDenied):  # what the proxies said of it cannot be read
+    except (ImproperlyConfigured, PermissionDenied):
         return ""

@@ -73,6 +73,7 @@ class Adapter(DefaultAccountAdapter):
         try:
             super().pre_authenticate(request, **credentials)
         except ValidationError as error:
+            request.refused = 429  # although a form says so: see crm.auditing
             seconds = wait(request, "login_failed", self._get_login_attempts_cache_key(request, **credentials))
             message = _("Too many tries. Wait %(wait)s, or have a link sent by e-mail.")
             raise ValidationError(message, code=error.code, params={"wait": minutes(seconds)}) from error

@@ -59,6 +59,7 @@ urlpatterns = [
     path("", include("crm.export_pages")),
     path("", include("crm.bulk_pages")),
     path("", include("crm.people_pages")),
+    path("", include("crm.audit_pages")),
     path("", include("crm.organisation_pages")),
     path("", include("crm.picklist_pages")),
     path("", include("crm.custom_pages")),

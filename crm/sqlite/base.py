@@ -1,18 +1,31 @@
 """
-Django's SQLite, but for how a transaction waits for the one lock there is. SQLite has who waits ask again ever more
-rarely, up to every tenth of a second, and the lock goes to who happens to ask: beside a job that writes in many short
-transactions somebody who saves would wait for seconds. Here all ask every millisecond, and get it in its next pause.
+Django's SQLite, but for two things. One is how a transaction waits for the one lock there is. SQLite has who waits ask
+again ever more rarely, up to every tenth of a second, and the lock goes to who happens to ask: beside a job that writes
+in many short transactions somebody who saves would wait for seconds. Here all ask every millisecond, and get it in its
+next pause. The other is how a whole database is emptied: see crm.only_grows.
 """
 
 import time
 
-from django.db.backends.sqlite3 import base
+from django.db.backends.sqlite3 import base, operations
 from django.db.utils import OperationalError
 
 ASKS_EVERY = 0.001  # seconds; a quarter of crm.jobs.PAUSE
 
 
+class DatabaseOperations(operations.DatabaseOperations):
+    def sql_flush(self, style, tables, **options):
+        """This will empty the tables, those that only grow included: what keeps their rows is taken off meanwhile."""
+        with self.connection.cursor() as cursor:
+            asked = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND name GLOB 'only_grows_*'"
+            keepers = cursor.execute(asked).fetchall()
+        drops = [f"DROP TRIGGER {self.quote_name(name)}" for name, _sql in keepers]
+        return [*drops, *super().sql_flush(style, tables, **options), *(sql for _name, sql in keepers)]
+
+
 class DatabaseWrapper(base.DatabaseWrapper):
+    ops_class = DatabaseOperations
+
     def _start_transaction_under_autocommit(self):
         patience = self.settings_dict["OPTIONS"]["timeout"]
         ends_at = time.monotonic() + patience

@@ -112,6 +112,7 @@ def test_every_verb_that_people_may_do_is_explained(client):
         ("/custom-fields/", "administration"),
         ("/routes/", "administration"),
         ("/organisation/", "administration"),
+        ("/audit/", "administration"),
     ],
 )
 def test_the_question_mark_beside_a_title_opens_the_help_on_that_area(client, address, area):
