@@ -2,7 +2,7 @@
 Runs every check and every test, on SQLite and on PostgreSQL, and ends with a table: `make test`, `make lint`.
 
 What a machine lacks is installed where that is possible; otherwise its tests are skipped, loudly and counted, or fail
-when REQUIRE names it: REQUIRE=postgresql,browser.
+when REQUIRE names it: REQUIRE=postgresql,browser,advisories. What is bad in our own lines, ruff's rules S look for.
 """
 
 import os
@@ -17,6 +17,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from xml.etree import ElementTree
 
+import advisories
 import psycopg
 from set_up import apt_install
 
@@ -58,10 +59,25 @@ def main(wanted):
     if not shutil.which("xgettext"):
         apt_install("gettext")
     results = [Result(name, run(name, command, environment)) for name, command, environment in CHECKS]
+    results += known_of_packages()
     if wanted == "test":
         with ExitStack() as stack:
             results += tests(postgresql(stack), browser())
     sys.exit(summary(results, time.monotonic() - began))
+
+
+def known_of_packages():
+    """This will yield whether something bad is known of a package, for each kind of them."""
+    for name, ask in (("pip-audit", advisories.of_python), ("npm audit", advisories.of_node)):
+        print(f"\n── {name} {'─' * (76 - len(name))}", flush=True)
+        found = ask()
+        if found is None:
+            print("Nobody who would know of something bad could be asked.")
+            yield Result(name, "advisories" not in REQUIRED, skipped_for="advisories")
+            continue
+        known, skipped = found
+        print(*known or ["Nothing bad is known."], sep="\n")
+        yield Result(name, not known, skipped=skipped)
 
 
 def tests(postgresql_url, chromium):
@@ -85,9 +101,9 @@ def tests(postgresql_url, chromium):
 class Result:
     """What came of one check or one run of tests: its name, whether it is good, and the tests counted in it."""
 
-    def __init__(self, name, good, report=None, skipped_for=None):
+    def __init__(self, name, good, report=None, skipped_for=None, skipped=0):
         self.name, self.good, self.skipped_for = name, good, skipped_for
-        self.passed, self.failed, self.skipped = int(good), int(not good), 0
+        self.passed, self.failed, self.skipped = int(good), int(not good), skipped
         if skipped_for:
             self.passed, self.skipped = 0, int(good)
         elif report and report.exists():
