@@ -168,6 +168,11 @@ class UserQuerySet(models.QuerySet):
         held = Role.objects.filter(users=models.OuterRef("pk"))
         return self.annotate(roles_held=Joined(held, Concat("key", models.Value(":"), "scope")))
 
+    def with_two_step(self):
+        """This will bring along, as `two_step`, whether signing in takes a second step."""
+        factors = apps.get_model("mfa", "Authenticator").objects.filter(user=models.OuterRef("pk"))
+        return self.annotate(two_step=models.Exists(factors.filter(type__in=["totp", "webauthn"])))
+
     def with_settings(self):
         """This will bring along which version of the organisation's settings holds, without a query for it."""
         versions = Organisation.objects.annotate(both=models.F("version") + models.F("fields_version"))

@@ -149,10 +149,10 @@ class Frame:
 
 
 def frame(request):
-    """This will give templates `frame`, for whoever is signed in, and `organisation`."""
+    """This will give templates `frame`, for whoever is signed in and may go on, and `organisation`."""
     user = getattr(request, "user", None)  # none where an early middleware refused the request
-    signed_in = user is not None and user.is_authenticated
-    return {"frame": Frame(request) if signed_in else None, "organisation": SimpleLazyObject(Organisation.current)}
+    framed = user is not None and user.is_authenticated and not getattr(request, "lacks_step", False)
+    return {"frame": Frame(request) if framed else None, "organisation": SimpleLazyObject(Organisation.current)}
 
 
 def _address(name):

@@ -3,6 +3,8 @@
 from contextlib import contextmanager
 
 from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from allauth.usersessions.models import UserSession
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef
@@ -91,7 +93,25 @@ def _set_active(person, active, by):
     before = rights(it)
     it.is_active = active
     it.save(update_fields=["is_active"])
+    for session in UserSession.objects.filter(user=it):  # or they would go on, should the person come back
+        session.end()
     _note(it, before, by)
+
+
+@whole()
+def reset_two_step(person, *, by):
+    """
+    This will let `person`, who has lost phone or passkey, sign in by password alone, and tell them. Raises NotAllowed,
+    Refused.
+    """
+    _check(by)
+    it = locked(person)
+    if it == by:
+        raise Refused(_("Your own two-step sign-in is turned off in your profile."))
+    if not Authenticator.objects.filter(user=it).delete()[0]:
+        raise Refused(_("%(name)s has no two-step sign-in.") % {"name": it})
+    Audit.note("two_step_off", by=by, user=it.username)
+    Delivery.queue([(it, "two_step_reset")], it, by=by)
 
 
 def _appoint(person, roles):

@@ -1,5 +1,6 @@
 """The pages for administrators: the people who work here, and the tree of departments."""
 
+from allauth.account.internal.flows.reauthentication import raise_if_reauthentication_required
 from django import forms
 from django.contrib import messages
 from django.core.exceptions import ValidationError
@@ -45,11 +46,14 @@ class FindForm(forms.Form):
         required=False,
         choices=[("", _("All")), ("active", _("Active")), ("closed", _("Deactivated"))],
     )
+    two_step = forms.ChoiceField(
+        label=_("Two-step sign-in"), required=False, choices=[("", _("All")), ("on", _("On")), ("off", _("Off"))]
+    )
 
     def found(self):
         """This will give the people whom it asks for, in order; all of them where it asks for nothing sensible."""
         given = self.cleaned_data if self.is_valid() else {}
-        found = User.objects.annotate(invited=people.was_invited()).order_by("name", "pk")
+        found = User.objects.with_two_step().annotate(invited=people.was_invited()).order_by("name", "pk")
         found = found.select_related("department").prefetch_related("roles")
         if text := given.get("q"):
             found = found.filter(Q(name__icontains=text) | Q(username__icontains=text) | Q(email__icontains=text))
@@ -59,6 +63,8 @@ class FindForm(forms.Form):
             found = found.filter(roles=role)
         if standing := given.get("standing"):
             found = found.filter(is_active=standing == "active")
+        if two_step := given.get("two_step"):
+            found = found.filter(two_step=two_step == "on")
         return found
 
 
@@ -208,6 +214,7 @@ PEOPLE = [
     _("Department"),
     _("Roles"),
     _("Account"),
+    _("Two-step sign-in"),
     _("Last sign-in"),
 ]
 
@@ -230,6 +237,7 @@ def _listed(person):
         str(person.department or ""),
         pgettext("between the members of a list", ", ").join(map(str, person.roles.all())),
         _standing(person),
+        gettext("On") if person.two_step else gettext("Off"),
         person.last_login and timezone.make_naive(person.last_login),
     )
 
@@ -259,7 +267,7 @@ def person_new(request):
 @a_page
 def person(request, pk):
     require(request.user, "administer")
-    known = User.objects.annotate(invited=people.was_invited()).select_related("department")
+    known = User.objects.with_two_step().annotate(invited=people.was_invited()).select_related("department")
     one = get_object_or_404(known, pk=pk)
     place = one.department
     form = PersonForm(posted(request), instance=User.objects.select_related("department").get(pk=pk), user=request.user)
@@ -284,6 +292,19 @@ def person_deactivate(request, pk):
         messages.success(request, gettext("%(name)s can no longer sign in.") % {"name": one})
         return redirect("person", pk)
     return render(request, "crm/people/deactivate.html", {"person": one, "held": holding.held_by(one)})
+
+
+@a_page
+def person_two_step(request, pk):
+    require(request.user, "administer")
+    raise_if_reauthentication_required(request, app="allauth.mfa")
+    one = get_object_or_404(User, pk=pk)
+    form = Form(posted(request), user=request.user)
+    if form.is_valid():
+        people.reset_two_step(one, by=request.user)
+        messages.success(request, gettext("%(name)s signs in by password alone.") % {"name": one})
+        return redirect("person", pk)
+    return render(request, "crm/people/two_step.html", {"person": one})
 
 
 @require_POST
@@ -341,6 +362,7 @@ urlpatterns = [
     path("people/new/", person_new, name="person_new"),
     path("people/<int:pk>/", person, name="person"),
     path("people/<int:pk>/deactivate/", person_deactivate, name="person_deactivate"),
+    path("people/<int:pk>/two-step/", person_two_step, name="person_two_step"),
     path("people/<int:pk>/reactivate/", person_reactivate, name="person_reactivate"),
     path("people/<int:pk>/invite/", person_invite_again, name="person_invite_again"),
     path("departments/", departments, name="departments"),

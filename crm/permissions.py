@@ -9,6 +9,7 @@ check cannot disagree: they are one expression.
 from functools import cache, cached_property
 
 from allauth.account.auth_backends import AuthenticationBackend
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
 from django.http import Http404
@@ -236,6 +237,8 @@ class Backend(AuthenticationBackend):
             .with_settings()
             .select_related("department__parent", "department__province")
         )
+        if settings.REQUIRE_TWO_STEP:
+            everybody = everybody.with_two_step()
         user = everybody.filter(pk=user_id).first()
         return user if user is not None and user.is_active else None
 

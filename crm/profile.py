@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django.views.i18n import set_language as set_language_cookie
 
-from crm import people, sign_in
+from crm import people, sign_in, two_step
 from crm.fields import TimeZoneField
 from crm.forms import Form, ModelForm, posted
 from crm.models import Audit, Photo, User
@@ -123,7 +123,8 @@ def profile(request):
             messages.success(request, gettext("Profile saved."))
         return redirect("profile")
     shown = User.objects.select_related("department").get(pk=request.user.pk)
-    return render(request, "crm/profile.html", {"form": form, "person": shown, "sessions": sessions_of(request)})
+    context = {"form": form, "person": shown, "sessions": sessions_of(request), "step": two_step.held_by(shown)}
+    return render(request, "crm/profile.html", context)
 
 
 @require_safe

@@ -57,7 +57,11 @@ TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)  # how many proxies of o
 DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'pursuit.sqlite3'}")}
 REPLICA_URL = env.str("REPLICA_URL", default="")  # of a copy that PostgreSQL keeps, for reports and exports
 REPLICA_LAG = env.int("REPLICA_LAG", default=30)  # seconds that it may be late
-CACHES = {"default": env.cache_url("CACHE_URL", default="dbcache://cache_entries")}  # the table comes with migrate
+# The table comes with migrate. Of as few entries as Django keeps by itself, some hundred guesses would push out others.
+CACHES = {"default": env.cache_url("CACHE_URL", default="dbcache://cache_entries?max_entries=10000")}
+REQUIRE_TWO_STEP = env.str("REQUIRE_TWO_STEP", default="")  # of whom: "administrators", "all", or of nobody
+if REQUIRE_TWO_STEP not in ("", "administrators", "all"):
+    raise ImproperlyConfigured(f'REQUIRE_TWO_STEP is "{REQUIRE_TWO_STEP}". Set it to "administrators" or "all".')
 SUPPORT_CONTACT = env.str("SUPPORT_CONTACT", default="")  # on the help pages: an address, a number, a sentence
 vars().update(env.email_url("EMAIL_URL", default="consolemail://"))
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Pursuit <pursuit@localhost>")
@@ -109,6 +113,7 @@ INSTALLED_APPS = [
     "django_tasks_db",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
     "allauth.usersessions",  # without its middleware: to write down each page that somebody opens is not what it is for
     "guardian",
     "import_export",
@@ -131,6 +136,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "crm.middleware.profile",
     "crm.middleware.private",
+    "crm.two_step.required",
     "allauth.account.middleware.AccountMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -222,6 +228,7 @@ ACCOUNT_FORMS = {
     "change_password": "crm.sign_in.ChangePasswordForm",
     "reset_password": "crm.sign_in.ResetPasswordForm",
     "reset_password_from_key": "crm.sign_in.ResetPasswordKeyForm",
+    "reauthenticate": "crm.sign_in.ReauthenticateForm",
 }
 ACCOUNT_LOGIN_METHODS = {"username"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*", "password2*"]  # nobody signs up; allauth wants them to match
@@ -237,6 +244,26 @@ ACCOUNT_RATE_LIMITS = {
     "email_wanted": "5/h/user",
 }
 ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXIES
+
+MFA_ADAPTER = "crm.two_step.Adapter"
+MFA_FORMS = {
+    "activate_totp": "crm.two_step.AppForm",
+    "authenticate": "crm.two_step.CodeForm",
+    "authenticate_webauthn": "crm.two_step.PasskeyForm",
+    "reauthenticate": "crm.two_step.CodeAgainForm",
+    "reauthenticate_webauthn": "crm.two_step.PasskeyAgainForm",
+    "login_webauthn": "crm.two_step.PasskeyAloneForm",
+    "add_webauthn": "crm.two_step.NewPasskeyForm",
+    "edit_webauthn": "crm.two_step.RenamePasskeyForm",
+}
+MFA_TOTP_ISSUER = "Pursuit"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_TOTP_TOLERANCE = 1  # a code is good half a minute before and after its own: few clocks are right
+MFA_RECOVERY_CODE_COUNT = 10
+MFA_RECOVERY_CODES_SHOW_ONCE = True
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_WEBAUTHN_USER_VERIFICATION = "required"  # by finger, face or PIN: a passkey signs in without a password
+MFA_ALLOW_UNVERIFIED_EMAIL = True  # an address of the profile was confirmed, or is the administrator's word
 
 # ── What browsers are told ───────────────────────────────────────────────────────────────────────────────────────────
 

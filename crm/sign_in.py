@@ -9,7 +9,9 @@ from urllib.parse import urlsplit
 from allauth.account import app_settings
 from allauth.account import forms as allauth_forms
 from allauth.account.adapter import DefaultAccountAdapter, get_adapter
+from allauth.account.internal.flows.login import get_authentication_records
 from allauth.account.utils import user_pk_to_url_str
+from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.core.internal import ratelimit
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
@@ -49,16 +51,21 @@ class Adapter(DefaultAccountAdapter):
             "User name and password do not match. Look at the capital letters, or have a link sent by e-mail."
         ),
         "enter_current_password": _("This is not your current password. Write it again."),
+        "incorrect_password": _("This is not your password. Write it again."),
+        "rate_limited": _("Too many tries. Wait a few minutes, then write the code that the app shows then."),
     }
 
     def is_open_for_signup(self, request):
         return False
 
     def login(self, request, user):
+        if not user.is_active:  # between the password and the second step
+            raise ImmediateHttpResponse(self.respond_user_inactive(request, user))
         user.previous_sign_in_at = user.last_login
         user.save(update_fields=["previous_sign_in_at"])
+        steps = [one.get("type", one["method"]) for one in get_authentication_records(request, user)]
         super().login(request, user)
-        Audit.note("sign_in", by=user, address=self.get_client_ip(request))
+        Audit.note("sign_in", by=user, address=self.get_client_ip(request), steps=list(dict.fromkeys(steps)))
 
     def logout(self, request):
         Audit.note("sign_out", by=request.user, address=self.get_client_ip(request))
@@ -99,7 +106,7 @@ class Adapter(DefaultAccountAdapter):
 # ── What the forms say ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _labelled(form, **labels):
+def labelled(form, **labels):
     """This will put our words on allauth's fields. These forms need all their fields, so no label has a star."""
     for name, label in labels.items():
         field = form.fields[name]
@@ -112,8 +119,17 @@ class LoginForm(allauth_forms.LoginForm):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        _labelled(self, login=_("User name"), password=_("Password"))
+        labelled(self, login=_("User name"), password=_("Password"))
         self.fields["login"].widget.attrs |= {"autofocus": True, "autocapitalize": "none", "spellcheck": "false"}
+
+
+class ReauthenticateForm(allauth_forms.ReauthenticateForm):
+    """The password, before something that only the owner of the account may do."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        labelled(self, password=_("Password"))
+        self.fields["password"].widget.attrs["autofocus"] = True
 
 
 class ChangePasswordForm(allauth_forms.ChangePasswordForm):
@@ -121,7 +137,7 @@ class ChangePasswordForm(allauth_forms.ChangePasswordForm):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        _labelled(
+        labelled(
             self, oldpassword=_("Current password"), password1=_("New password"), password2=_("New password again")
         )
         _explained(self)
@@ -132,7 +148,7 @@ class ResetPasswordForm(allauth_forms.ResetPasswordForm):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        _labelled(self, email=_("E-mail"))
+        labelled(self, email=_("E-mail"))
 
 
 class ResetPasswordKeyForm(allauth_forms.ResetPasswordKeyForm):
@@ -140,7 +156,7 @@ class ResetPasswordKeyForm(allauth_forms.ResetPasswordKeyForm):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        _labelled(self, password1=_("New password"), password2=_("New password again"))
+        labelled(self, password1=_("New password"), password2=_("New password again"))
         _explained(self)
 
 

@@ -2,6 +2,7 @@
 
 from allauth.account import views as account
 from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
 from django.contrib import admin
 from django.urls import include, path, re_path
@@ -11,8 +12,9 @@ from crm import dashboard, profile, quick, search, sign_in
 from crm import help as help_pages
 from crm.pickers import DepartmentPicker, PersonPicker
 
-# What allauth would have edited there: sessions are their owner's, and an address would be a second door to a password.
-admin.site.unregister([UserSession, EmailAddress])
+# What allauth would have edited there: sessions and second steps are their owner's, and an address would be a second
+# door to a password.
+admin.site.unregister([UserSession, EmailAddress, Authenticator])
 
 handler400 = "crm.middleware.not_understood"
 handler429 = "crm.sign_in.too_many"
@@ -36,6 +38,7 @@ urlpatterns = [
         account.password_reset_from_key_done,
         name="account_reset_password_from_key_done",
     ),
+    path("accounts/", include("crm.two_step_pages")),
     path("search/", search.search, name="search"),
     path("search/suggest/", search.suggest, name="search_suggest"),
     path("new/<slug:kind>/", quick.new, name="quick_new"),

@@ -38,6 +38,9 @@ CLAIM = timedelta(seconds=100)  # longer than a mail server may keep us waiting
 PATIENCE = 15  # seconds that a mail server may take to answer
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=1), timedelta(minutes=60)
 TRIES = 30  # which with these pauses take a day
+# What is about one's own account, and leads there.
+ACCOUNT = {"email_changed", "email_removed", "two_step_on", "two_step_off", "two_step_reset", "recovery_codes_made"}
+ACCOUNT |= {"passkey_added", "passkey_removed"}
 
 
 def deliver():
@@ -177,7 +180,7 @@ def _address(delivery):
         return way_in(delivery.to)
     if delivery.kind == "email_wanted":
         return email_link(delivery.to, delivery.address)
-    if delivery.kind in ("email_changed", "email_removed"):
+    if delivery.kind in ACCOUNT:
         return reverse("profile")
     task = delivery.data.get("task")
     return reverse("task", args=[task]) if task else delivery.about.get_absolute_url()

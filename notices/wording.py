@@ -161,6 +161,29 @@ TOLD = {
         "Mails of Pursuit no longer go to this address. If that was not you, change your password and tell your "
         "administrator."
     ),
+    "two_step_on": gettext_lazy(
+        "Your sign-in asks for a code from an app on your phone from now on. If that was not you, tell your "
+        "administrator."
+    ),
+    "two_step_off": gettext_lazy(
+        "Your sign-in no longer asks for a code from an app. If that was not you, change your password and tell your "
+        "administrator."
+    ),
+    "two_step_reset": gettext_lazy(
+        "%(who)s turned off your two-step sign-in: you sign in by password alone until you set it up again. If you did "
+        "not ask for it, tell your administrator."
+    ),
+    "recovery_codes_made": gettext_lazy(
+        "There are new recovery codes for your sign-in; the old ones are worth nothing. If that was not you, change "
+        "your password and tell your administrator."
+    ),
+    "passkey_added": gettext_lazy(
+        "Your account has a new passkey, which signs in without a password. If that was not you, remove it in your "
+        "profile, change your password, and tell your administrator."
+    ),
+    "passkey_removed": gettext_lazy(
+        "A passkey of your account was removed. If that was not you, change your password and tell your administrator."
+    ),
     "charged": gettext_lazy("%(who)s imported a file and put you in charge of what came in with it, %(count)s in all."),
 }
 
@@ -171,6 +194,12 @@ SUBJECTS = {
     "email_wanted": gettext_lazy("Confirm your e-mail address"),
     "email_changed": gettext_lazy("Your e-mail address was changed"),
     "email_removed": gettext_lazy("Your e-mail address was taken away"),
+    "two_step_on": gettext_lazy("Two-step sign-in was turned on"),
+    "two_step_off": gettext_lazy("Two-step sign-in was turned off"),
+    "two_step_reset": gettext_lazy("Two-step sign-in was turned off"),
+    "recovery_codes_made": gettext_lazy("New recovery codes were made"),
+    "passkey_added": gettext_lazy("A passkey was added"),
+    "passkey_removed": gettext_lazy("A passkey was removed"),
 }
 
 # Where a figure that is no field of the record is kept once it holds: (the part of the record, its field).

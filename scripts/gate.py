@@ -36,7 +36,14 @@ PRODUCTION = {
 NO_DATABASE = {"DATABASE_URL": "sqlite://:memory:"}
 # What this shell says of the product is not meant for its tests.
 CONFIGURATION = ["DATABASE_URL", "PURSUIT_ENV", "SECRET_KEY", "ALLOWED_HOSTS", "DEBUG", "CACHE_URL", "EMAIL_URL"]
-CONFIGURATION += ["MEDIA_ROOT", "SITE_URL", "CSRF_TRUSTED_ORIGINS", "TRUSTED_PROXIES", "DJANGO_SETTINGS_MODULE"]
+CONFIGURATION += [
+    "MEDIA_ROOT",
+    "SITE_URL",
+    "REQUIRE_TWO_STEP",
+    "CSRF_TRUSTED_ORIGINS",
+    "TRUSTED_PROXIES",
+    "DJANGO_SETTINGS_MODULE",
+]
 CHECKS = [
     ("ruff", [BIN / "ruff", "check", "--output-format=concise"], {}),
     ("ruff format", [BIN / "ruff", "format", "--check"], {}),

@@ -137,7 +137,7 @@
   document.addEventListener("submit", (event) => {
     const form = event.target;
     if (unsent === form) unsent = null;
-    if (event.defaultPrevented || form.method !== "post" || !within(form, "main")) return;
+    if (event.defaultPrevented || form.method !== "post" || "passing" in form.dataset || !within(form, "main")) return;
     const elements = [...form.elements];
     if (elements.some((field) => field.type === "password")) return;
     const fields = [...new FormData(form)].filter(([name, value]) => typeof value === "string" && name !== "csrfmiddlewaretoken");

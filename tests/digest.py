@@ -7,7 +7,7 @@ from hashlib import sha256
 from django.apps import apps
 from django.db import connection
 
-APPS = {"crm", "notices", "approvals", "customers", "opportunities", "guardian", "auth"}
+APPS = {"crm", "notices", "approvals", "customers", "opportunities", "guardian", "auth", "mfa"}
 # What is written about a request and not by it: the audit of refusals, and the worker's own books.
 BESIDES = {"Audit", "Job", "Opened", "WorkerPulse", "ScheduledRun", "last_login", "previous_sign_in_at"}
 

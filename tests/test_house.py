@@ -23,6 +23,7 @@ ROOF = {
     "people_pages",
     "profile",
     "metrics",
+    "two_step_pages",
 }
 CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
 [LAYERS] = [contract["layers"] for contract in CONTRACTS if contract.get("exhaustive")]  # inside an app, from the top

@@ -17,6 +17,9 @@ import allauth
 import django
 import polib
 import pytest
+from allauth.mfa.models import Authenticator
+from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
+from allauth.mfa.totp.internal.auth import TOTP
 from django.apps import apps
 from django.conf import settings as current
 from django.conf.locale import LANG_INFO
@@ -59,6 +62,18 @@ NOT_WALKED = {
     "account_logout",
     "account_reset_password_from_key",  # needs the link of a mail
     "account_reset_password_from_key_done",
+    "account_reauthenticate",  # these are walked below
+    "mfa_add_webauthn",
+    "mfa_authenticate",
+    "mfa_edit_webauthn",
+    "mfa_generate_recovery_codes",
+    "mfa_login_webauthn",
+    "mfa_reauthenticate",
+    "mfa_reauthenticate_webauthn",
+    "mfa_remove_webauthn",
+    "mfa_view_recovery_codes",
+    "mfa_deactivate_totp",
+    "person_two_step",
     "follow_ups_bulk",  # nothing is offered to be done to many of these
     "tasks_done_bulk",
     "bulk_go_on",  # needs one that was broken off
@@ -434,6 +449,68 @@ def test_every_word_of_confirming_an_address_has_a_translation(in_brackets, clie
     for link in [email_link(rep, "new@example.org"), email_link(rep, "old@example.org")]:
         words = forgotten(Page(client.get(link).content.decode(), link).outside, set())
         assert set(words) <= {"Shijiazhuang", "Shijiazhuang · Hebei", "Hebei", "rep"}  # which are data
+
+
+def test_every_word_of_two_step_sign_in_has_a_translation(in_brackets, client, settings):
+    admin = make.user("admin", "administrator", name="admin", at="head-office", language="xx")
+    rep = make.user("rep", name="rep", language="xx")
+    name_in_brackets()
+    client.post("/accounts/login/", {"login": "rep", "password": make.PASSWORD})
+    walked = TwoStep(client)
+    walked.reads("/accounts/reauthenticate/", sends={"password": "wrong"})
+    client.post("/accounts/reauthenticate/", {"password": make.PASSWORD})
+    walked.reads("app/on/", "/accounts/passkeys/add/", sends={"code": "000000", "credential": "x"})
+    walked.reads("codes/new/", sends={})
+    settings.REQUIRE_TWO_STEP = "all"
+    walked.reads("")
+    TOTP.activate(rep, "A" * 32)
+    RecoveryCodes.activate(rep)
+    passkey = Authenticator.objects.create(user=rep, type="webauthn", data={"name": "rep", "credential": {}})
+    walked.reads("", "app/off/", "codes/", "codes/", "reauthenticate/", f"/accounts/passkeys/{passkey.pk}/")
+    walked.reads(f"/accounts/passkeys/{passkey.pk}/", sends={"name": ""})
+    walked.reads("/profile/", f"/accounts/passkeys/{passkey.pk}/remove/")
+    Authenticator.objects.filter(type="totp").delete()
+    for rule in ("all", ""):
+        settings.REQUIRE_TWO_STEP = rule
+        walked.reads("", f"/accounts/passkeys/{passkey.pk}/remove/")
+    passkey.delete()
+    TOTP.activate(rep, "A" * 32)
+    walked.reads("app/off/")
+    client.post("/accounts/logout/")
+    client.defaults["HTTP_ACCEPT_LANGUAGE"] = "xx"
+    client.post("/accounts/login/", {"login": "rep", "password": make.PASSWORD})
+    walked.reads("sign-in/", *6 * ["sign-in/"], sends={"code": "000000"})
+    client.post("/accounts/login/", {"login": "admin", "password": make.PASSWORD})
+    client.post("/accounts/logout/")
+    walked.reads("/accounts/passkeys/sign-in/", sends={"credential": "x"})
+    client.post("/accounts/login/", {"login": admin.username, "password": make.PASSWORD})
+    client.post("/accounts/reauthenticate/", {"password": make.PASSWORD})
+    walked.reads("/people/", f"/people/{rep.pk}/", f"/people/{rep.pk}/two-step/")
+
+    known = {
+        "rep",
+        "admin",
+        "rep.txt",
+        "Shijiazhuang · Hebei",
+        "Shijiazhuang",
+        "Hebei",
+        "Head office",
+    }  # which are data
+    assert walked.forgotten - known == set()
+
+
+class TwoStep:
+    """The pages of two-step sign-in, and the words there that have no translation."""
+
+    def __init__(self, client):
+        self.client, self.forgotten = client, set()
+
+    def reads(self, *addresses, sends=None):
+        """This will read a page at each address, beneath that of two-step sign-in; or what it answers to `sends`."""
+        for address in (urljoin("/accounts/two-step/", one) for one in addresses):
+            answer = self.client.get(address) if sends is None else self.client.post(address, sends)
+            assert answer.status_code == 200, address
+            self.forgotten |= set(forgotten(Page(answer.content.decode(), address).outside, set()))
 
 
 def test_every_word_of_a_mail_has_a_translation(in_brackets):

@@ -63,6 +63,7 @@ PAGES = [
     ("document", "support.hebei", ["/documents/", "Price list 2026"]),
     ("document-new", "support.hebei", "/documents/new/"),
     ("profile", "rep.shijiazhuang", "/profile/"),
+    ("two-step", "rep.shijiazhuang", "/accounts/two-step/"),
     ("message-settings", "gm.shijiazhuang", "/messages/settings/"),
     ("lines", "rep.shijiazhuang", ["/opportunities/", "Ward calling system and Wi-Fi", "Add lines"]),
     ("reviews", "manager", "/reports/reviews/"),
