@@ -18,6 +18,7 @@ admin.site.unregister([UserSession, EmailAddress, Authenticator])
 
 handler400 = "crm.middleware.not_understood"
 handler429 = "crm.sign_in.too_many"
+handler500 = "crm.outages.broken"
 
 urlpatterns = [
     path("", dashboard.home, name="home"),

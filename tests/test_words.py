@@ -435,7 +435,7 @@ def names_of(resolver):
     return found
 
 
-@pytest.mark.parametrize("page", ["400", "403", "403_csrf", "404", "429", "500"])
+@pytest.mark.parametrize("page", ["400", "403", "403_csrf", "404", "429", "500", "503"])
 def test_every_word_of_an_error_page_has_a_translation(page, in_brackets, rf):
     with translation.override("xx"):
         html = render_to_string(f"{page}.html", {"wait": "⟦⟧"}, request=None)

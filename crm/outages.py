@@ -1,0 +1,55 @@
+"""What is answered while database or disk cannot be used: which errors say so, and a page that loses nothing."""
+
+import errno
+import logging
+import sys
+
+from django.core.exceptions import SuspiciousOperation
+from django.db import InterfaceError, OperationalError
+from django.http import HttpResponseServerError
+from django.http.multipartparser import MultiPartParserError
+from django.template.loader import render_to_string
+
+logger = logging.getLogger(__name__)
+
+RETRY_AFTER = 20  # seconds: a database that restarts is back sooner
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
+
+
+def is_told_by(error):
+    """This will tell whether `error` says that database or disk cannot be used just now, and nothing of our code."""
+    if isinstance(error, OperationalError | InterfaceError):
+        return getattr(error.__cause__, "sqlite_errorname", "") != "SQLITE_ERROR"  # a table or column that is not there
+    return isinstance(error, OSError) and error.errno in NO_ROOM
+
+
+def broken(request):
+    """
+    This will answer what ended in an error: 503 where database or disk could not be used, else 500. Neither page has
+    the frame, since that asks the database.
+
+    What was sent stands on the page, to be sent again: under the same key (`crm.once`) or version, so that what was
+    done, and could not be answered, is not done twice.
+    """
+    error = sys.exception()
+    if not is_told_by(error):
+        return HttpResponseServerError(render_to_string("500.html"))
+    logger.error("%s %s: database or disk cannot be used. %s", request.method, request.path, error)
+    context = {"address": request.get_full_path(), "acted": request.method == "POST", "sent": sent_with(request)}
+    answer = HttpResponseServerError(render_to_string("503.html", context), status=503)
+    answer.headers["Retry-After"] = str(RETRY_AFTER)
+    answer.headers["Cache-Control"] = "no-store"
+    answer._has_been_logged = True  # or Django would write a page of it into the log for each request
+    return answer
+
+
+def sent_with(request):
+    """This will list the (name, value) of the form that was sent; none of one with files or passwords in it."""
+    if request.method != "POST":
+        return []
+    try:
+        fields = [(name, value) for name, values in request.POST.lists() for value in values]
+        whole = not request.FILES
+    except (OSError, MultiPartParserError, SuspiciousOperation):  # it did not come whole, or could not be kept
+        return []
+    return fields if whole and not any("password" in name for name, _value in fields) else []
