@@ -187,6 +187,7 @@ if database["ENGINE"] == "django.db.backends.sqlite3":
 else:
     database.setdefault("CONN_MAX_AGE", 600)
     database.setdefault("CONN_HEALTH_CHECKS", True)
+    database["OPTIONS"].setdefault("connect_timeout", 10)  # seconds; a server may take the call and say nothing
     database["OPTIONS"].setdefault("options", "-c jit=off")  # to compile one of our queries takes longer than to run it
 
 if REPLICA_URL:
