@@ -6,9 +6,11 @@ views alone, which ask each time whether the reader may see what they belong to:
 working after that.
 """
 
+import errno
 import logging
 import re
 import unicodedata
+from contextlib import contextmanager
 from datetime import timedelta
 from hashlib import sha256
 from uuid import uuid4
@@ -28,6 +30,8 @@ logger = logging.getLogger(__name__)
 LONGEST_NAME = 150
 RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # what Windows takes for a device
 HEAD = 4096  # bytes, by which a file is told
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
+NO_ROOM_NOW = _("There is no room for files at the moment. Tell your administrator.")
 OLD = timedelta(days=1)  # after which what no row names is nobody's, not even that of an upload under way
 
 ZIP, OLE = (b"PK\x03\x04", b"PK\x05\x06"), (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",)
@@ -144,13 +148,30 @@ def sorted_out(uploads):
 
 
 def keep(upload):
-    """This will store an uploaded file, and give (key, size, hash in hex)."""
+    """This will store an uploaded file, and give (key, size, hash in hex). Raises Refused where there is no room."""
     digest = sha256()
     for chunk in upload.chunks():
         digest.update(chunk)
     upload.seek(0)
-    key = storages["files"].save(uuid4().hex, upload)
+    key = uuid4().hex
+    with room():
+        try:
+            storages["files"].save(key, upload)
+        except OSError:
+            drop([key])  # what there was room for
+            raise
     return key, upload.size, digest.hexdigest()
+
+
+@contextmanager
+def room():
+    """This will raise Refused where the disk has no room for what is written in it."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        raise Refused(NO_ROOM_NOW) from error
 
 
 def drop(keys):

@@ -22,6 +22,7 @@ import time
 from collections import Counter, deque
 from contextlib import contextmanager
 from copy import copy
+from hashlib import file_digest
 from itertools import islice
 from pathlib import Path
 from uuid import uuid4
@@ -35,7 +36,7 @@ from django.utils.functional import cached_property
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from crm import journal, shown
+from crm import files, journal, shown
 from crm.jobs import Job
 from crm.journal import Batch, Entry
 from crm.models import Audit
@@ -76,7 +77,10 @@ PROBLEMS = {
     "sheet": _("This workbook has no sheet of that name that holds a table."),
     "large": _("Reading this file takes too much memory. Split it into several."),
     "slow": _("Reading this file takes too long. Split it into several."),
+    "room": files.NO_ROOM_NOW,
 }
+
+GONE = _("The file of this import is gone. Choose it once more.")
 
 
 class ImportRunQuerySet(models.QuerySet):
@@ -240,7 +244,7 @@ class ImportRun(models.Model):
         This will yield the rows of the file, [number in the sheet, text, …], less the first `after`. Raises Refused
         where the file is gone.
         """
-        return self._lines("rows", after, _("The file of this import is gone. Choose it once more."))
+        return self._lines("rows", after, GONE)
 
     def _lines(self, name, after, lost):
         try:
@@ -251,8 +255,21 @@ class ImportRun(models.Model):
             raise Refused(lost) from error
 
     def _foretold(self, after):
-        """This will yield what the check said of the rows, less the first `after`. Raises Refused where it is lost."""
-        return self._lines("verdicts", after, _("Check the rows first."))
+        """
+        This will yield what the check said of the rows, less the first `after`. Raises Refused where it is lost, or was
+        said of other rows than are there now.
+        """
+        lines = self._lines("verdicts", 0, _("Check the rows first."))
+        if next(lines, None) != self._hash_of_rows():
+            raise Refused(_("The rows are no longer those that were checked. Check again."))
+        yield from islice(lines, after, None)
+
+    def _hash_of_rows(self):
+        try:
+            with (self._path / "rows").open("rb") as rows:
+                return file_digest(rows, "sha256").hexdigest()
+        except FileNotFoundError as error:
+            raise Refused(GONE) from error
 
     def refused_rows(self):
         """This will yield (row, sentence) of each refused row."""
@@ -279,11 +296,12 @@ class ImportRun(models.Model):
             told = _("This file is larger than %(megabytes)s MB. Split it into several.")
             raise Refused(told % {"megabytes": settings.IMPORT_MOST_BYTES >> 20}, field="file")
         run = cls(owner=by, kind=kind, file_name=file.name[-200:])
-        run._path.mkdir(parents=True, mode=0o700)
         try:
-            with (run._path / "upload").open("wb") as kept:
-                for part in file.chunks():
-                    kept.write(part)
+            with files.room():
+                run._path.mkdir(parents=True, mode=0o700)
+                with (run._path / "upload").open("wb") as kept:
+                    for part in file.chunks():
+                        kept.write(part)
             run._found(run._look())
             run.save(force_insert=True)
         except BaseException:
@@ -462,7 +480,9 @@ class ImportRun(models.Model):
         grown = ANALYZED_FROM if writing else self.rows + 1
         seen, told = None if writing else set(), {"sample": [], "changes": [], "fresh": {}, "becomes": {}, "again": 0}
         lines, size = self.read_rows(after=facts["position"]), FIRST_CHUNK
+        checked = self._hash_of_rows()
         with (self._path / "verdicts.new").open("w", encoding="utf-8") as kept:
+            kept.write(json.dumps(checked) + "\n")
             while rows := list(islice(lines, READ_AT_ONCE)):
                 ready = deque(self._judged(resource, rows, seen, facts["position"]))
                 while ready:

@@ -1,8 +1,8 @@
 """What is answered while database or disk cannot be used: which errors say so, and a page that loses nothing."""
 
-import errno
 import logging
 import sys
+from contextlib import suppress
 
 from django.core.exceptions import SuspiciousOperation
 from django.db import InterfaceError, OperationalError
@@ -10,10 +10,11 @@ from django.http import HttpResponseServerError
 from django.http.multipartparser import MultiPartParserError
 from django.template.loader import render_to_string
 
+from crm.files import NO_ROOM
+
 logger = logging.getLogger(__name__)
 
 RETRY_AFTER = 20  # seconds: a database that restarts is back sooner
-NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
 
 
 def is_told_by(error):
@@ -35,12 +36,24 @@ def broken(request):
     if not is_told_by(error):
         return HttpResponseServerError(render_to_string("500.html"))
     logger.error("%s %s: database or disk cannot be used. %s", request.method, request.path, error)
-    context = {"address": request.get_full_path(), "acted": request.method == "POST", "sent": sent_with(request)}
+    if isinstance(error, OSError):
+        sent = []  # to read more of what comes in may need room that is not there
+        let_go(request)
+    else:
+        sent = sent_with(request)
+    context = {"address": request.get_full_path(), "acted": request.method == "POST", "sent": sent}
     answer = HttpResponseServerError(render_to_string("503.html", context), status=503)
     answer.headers["Retry-After"] = str(RETRY_AFTER)
     answer.headers["Cache-Control"] = "no-store"
     answer._has_been_logged = True  # or Django would write a page of it into the log for each request
     return answer
+
+
+def let_go(request):
+    """This will delete what had come in of an upload, as the system's own file, when there was no more room."""
+    for handler in request.upload_handlers:
+        with suppress(AttributeError, OSError):  # most have none
+            handler.file.close()
 
 
 def sent_with(request):

@@ -13,6 +13,7 @@ It imports nothing of Django: it begins in a few hundredths of a second.
 """
 
 import csv
+import errno
 import io
 import json
 import os
@@ -60,8 +61,8 @@ def main(source, target, limits):
         found = problem.found
     except MemoryError:
         found = {"problem": "large"}
-    except OSError:  # the rows are larger than a file may be
-        found = {"problem": "large"}
+    except OSError as error:  # the disk is full; or the rows are larger than a file may be
+        found = {"problem": "room" if error.errno == errno.ENOSPC else "large"}
     except calamine.PasswordError:
         found = {"problem": "password"}
     except BaseException:  # noqa: BLE001  a panic of the reader is no Exception
