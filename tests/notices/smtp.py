@@ -71,6 +71,12 @@ class Sink:
             self.holds.set()
             self._released.wait()
 
+    def hold_another(self, number):
+        """This will take that mail from now, and not answer for it until it is released."""
+        self.holds.clear()
+        self._released.clear()
+        self.hold_at = len(self.mails) + number
+
     def release(self):
         self.hold_at = None
         self._released.set()
@@ -89,9 +95,9 @@ class Server(socketserver.ThreadingTCPServer):
 
 
 @contextmanager
-def running():
+def running(port=0):
     """This will give (sink, port) of a server that runs until the block ends."""
-    with Server(("127.0.0.1", 0), Session) as server:
+    with Server(("127.0.0.1", port), Session) as server:
         server.sink = Sink()
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         thread.start()
