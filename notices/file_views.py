@@ -31,6 +31,8 @@ def files_of(request, kind, pk):
             kept, refused = File.add(about, request.FILES.getlist("files"), by=request.user)
         except Refused as error:
             kept, refused, status = [], [("", error.message)], error.status
+            if request.htmx and status == Refused.status:
+                status = 200  # or htmx would show nothing of it
         if kept and not request.htmx and not refused:
             messages.success(request, said(kept))
             return redirect(request.get_full_path())

@@ -159,6 +159,17 @@ def test_htmx_is_answered_with_the_section_and_what_was_refused(client, opportun
     assert [one.name for one in File.objects.about(opportunity)] == ["offer.pdf"]
 
 
+def test_htmx_shows_why_all_of_them_were_refused(client, opportunity, folder):
+    many = [brought(f"{number}.pdf") for number in range(21)]
+    with nothing_changed():
+        answer = bring(client, opportunity, *many, **{"HX-Request": "true"})
+        plain = bring(client, opportunity, *many)
+
+    assert (answer.status_code, plain.status_code) == (200, 409)
+    assert "At most 20 files at once." in answer.content.decode()
+    assert not File.objects.exists()
+
+
 def test_they_cost_the_same_for_one_and_for_thirty(client, opportunity, folder, django_assert_max_num_queries):
     for count in (1, 15, 15):
         bring(client, opportunity, *(brought(f"{number}.pdf") for number in range(count)))
