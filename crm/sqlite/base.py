@@ -1,14 +1,17 @@
 """
-Django's SQLite, but for two things. One is how a transaction waits for the one lock there is. SQLite has who waits ask
+Django's SQLite, but for three things. One is how a transaction waits for the one lock there is. SQLite has who waits ask
 again ever more rarely, up to every tenth of a second, and the lock goes to who happens to ask: beside a job that writes
 in many short transactions somebody who saves would wait for seconds. Here all ask every millisecond, and get it in its
-next pause. The other is how a whole database is emptied: see crm.only_grows.
+next pause. Another is how a whole database is emptied: see crm.only_grows. And it has a function that says JSON as
+PostgreSQL does: see crm.rows.
 """
 
 import time
 
 from django.db.backends.sqlite3 import base, operations
 from django.db.utils import OperationalError
+
+from crm.rows import json_said
 
 ASKS_EVERY = 0.001  # seconds; a quarter of crm.jobs.PAUSE
 
@@ -25,6 +28,11 @@ class DatabaseOperations(operations.DatabaseOperations):
 
 class DatabaseWrapper(base.DatabaseWrapper):
     ops_class = DatabaseOperations
+
+    def get_new_connection(self, conn_params):
+        made = super().get_new_connection(conn_params)
+        made.create_function("json_said", 1, json_said, deterministic=True)
+        return made
 
     def _start_transaction_under_autocommit(self):
         patience = self.settings_dict["OPTIONS"]["timeout"]

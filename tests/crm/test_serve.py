@@ -14,6 +14,7 @@ import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
 
 from crm.models import User
 from crm.pulse import WorkerPulse
@@ -209,6 +210,17 @@ def test_serve_refuses_a_database_that_is_not_set_up_and_says_what_to_do(tmp_pat
     empty = tmp_path / "empty.sqlite3" if connection.vendor == "sqlite" else "postgres"
     with other_database(empty), pytest.raises(CommandError, match=r"Run: python manage\.py migrate"):
         call_command("serve")
+
+
+@pytest.mark.usefixtures("_signals_kept")
+def test_serve_refuses_a_database_of_a_newer_version():
+    recorder = MigrationRecorder(connection)
+    recorder.record_applied("crm", "9999_of_the_future")
+    try:
+        with pytest.raises(CommandError, match="The database is of a newer version of Pursuit than this one"):
+            call_command("serve")
+    finally:
+        recorder.record_unapplied("crm", "9999_of_the_future")
 
 
 @pytest.mark.usefixtures("_signals_kept")

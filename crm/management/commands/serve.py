@@ -19,12 +19,12 @@ from importlib import import_module
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
-from django.db import DatabaseError, connection
-from django.db.migrations.executor import MigrationExecutor
+from django.db import connection
 from gunicorn.app.wsgiapp import WSGIApplication
 
 from crm import jobs
 from crm.models import User
+from crm.upgrades import refuse_other_version
 
 # Seconds
 TURN = 0.2
@@ -53,7 +53,8 @@ class Command(BaseCommand):
         self.rest = FIRST_REST / 2
         for asking in ASKING:
             signal.signal(asking, self.ask_to_stop)
-        self.refuse_unprepared()
+        refuse_other_version()
+        connection.close()
         try:
             with self.listen() as listener:  # closed here at once, so that the web server's end is seen at the port
                 self.load()
@@ -67,17 +68,6 @@ class Command(BaseCommand):
 
     def ask_to_stop(self, signum, frame):
         self.asked = True
-
-    def refuse_unprepared(self):
-        try:
-            executor = MigrationExecutor(connection)
-            behind = executor.migration_plan(executor.loader.graph.leaf_nodes())
-        except DatabaseError as error:
-            raise CommandError(f"The database does not answer. See DATABASE_URL. It said: {error}") from None
-        finally:
-            connection.close()
-        if behind:
-            raise CommandError("The database is not up to date. Run: python manage.py migrate")
 
     def listen(self):
         """This will take the port, so that nobody else can between now and the first request."""
