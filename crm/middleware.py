@@ -4,7 +4,7 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent
-from django.http import HttpResponseBadRequest
+from django.http import HttpResponseBadRequest, HttpResponseNotAllowed
 from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.utils import timezone, translation
@@ -14,6 +14,17 @@ from django.utils.translation import trans_real
 
 from crm.organisation import Organisation
 from crm.verbs import Refused
+
+TAKEN = ("GET", "HEAD", "POST")  # what links, browsers and buttons send
+
+
+def methods(get_response):
+    """This will turn away what no address takes; a view would take PUT or DELETE for a page that is looked at."""
+
+    def answer(request):
+        return get_response(request) if request.method in TAKEN else HttpResponseNotAllowed(TAKEN)
+
+    return answer
 
 
 def profile(get_response):

@@ -21,6 +21,7 @@ FEW_EVENTS = 5
 PAGE = 50
 
 
+@require_safe
 def customer_page(request, pk):
     """This will show the customer whole or, to those who see it through an opportunity only, its name card."""
     whole = Customer.objects.select_related("industry", "level", "owner", "department")
@@ -104,6 +105,7 @@ def customer_delete(request, pk):
     return render(request, "customers/customer_delete.html", context, status=form.status)
 
 
+@require_safe
 def contact_page(request, pk):
     """This will show all about a person; their history only to those who see the customer whole."""
     with_customer = Contact.objects.select_related("customer", "owner", "department")
@@ -158,6 +160,7 @@ def contact_delete(request, pk):
     return render(request, "customers/contact_delete.html", context, status=form.status)
 
 
+@require_safe
 def customer_history(request, pk):
     return history_of(request, fetch(request.user, "view", Customer, pk=pk))
 
@@ -166,6 +169,7 @@ def customer_comments(request, pk):
     return comments_on(request, fetch(request.user, "comment", Customer, pk=pk))
 
 
+@require_safe
 def contact_history(request, pk):
     return history_of(request, fetch(request.user, "change", Contact, pk=pk))
 

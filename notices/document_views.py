@@ -29,6 +29,7 @@ def documents(request):
     return render(request, "notices/documents.html", context)
 
 
+@require_safe
 def document(request, pk):
     found = _find(request.user, pk)
     may_keep = allows(request.user, "keep_documents")
@@ -62,6 +63,7 @@ def document_edit(request, pk):
     return render(request, "notices/document_form.html", {"form": form, "document": found}, status=form.status)
 
 
+@require_safe
 def document_history(request, pk):
     found = _find(request.user, pk)
     require(request.user, "keep_documents")

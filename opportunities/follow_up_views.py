@@ -5,6 +5,7 @@ from django.core.paginator import Paginator
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
 
 from crm.forms import Form, posted, typed_before
 from crm.pages import came_from
@@ -20,14 +21,17 @@ BEFORE = 3  # earlier ones beside the form
 PAGE = 50
 
 
+@require_safe
 def opportunity_follow_ups(request, pk):
     return _all(request, fetch(request.user, "view", Opportunity, pk=pk), named=False)
 
 
+@require_safe
 def customer_follow_ups(request, pk):
     return _all(request, fetch(request.user, "view", Customer, pk=pk), named=True)
 
 
+@require_safe
 def contact_follow_ups(request, pk):
     return _all(request, fetch(request.user, "view", Contact, pk=pk), named=True)
 

@@ -4,6 +4,7 @@ import pytest
 from django.utils import timezone
 
 from tests import factories as make
+from tests.digest import nothing_changed
 
 pytestmark = pytest.mark.django_db
 
@@ -46,3 +47,30 @@ def test_one_persons_time_zone_does_not_stay_for_the_next_request(client, settin
     client.logout()
     client.get("/accounts/login/")
     assert timezone.get_current_timezone_name() == settings.ORGANISATION_TIME_ZONE
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND"])
+def test_no_address_takes_what_no_link_and_no_button_sends(client, method):
+    opportunity = make.opportunity()
+    addresses = ["/", "/imports/", "/accounts/login/", "/admin/", "/nothing/", f"/opportunities/{opportunity.pk}/"]
+    for person in (None, opportunity.owner):
+        if person:
+            client.force_login(person)
+        for address in addresses:
+            with nothing_changed():
+                answer = client.generic(method, address)
+            assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, HEAD, POST")
+            assert answer.headers["Cache-Control"] == "no-store" and answer.headers["X-Frame-Options"] == "DENY"
+    assert client.get(f"/opportunities/{opportunity.pk}/").status_code == 200
+
+
+def test_a_page_that_is_only_looked_at_takes_nothing_that_is_sent(client):
+    customer = make.customer()
+    contact = make.contact(customer)
+    client.force_login(customer.owner)
+    looked_at = [f"/customers/{customer.pk}/{page}" for page in ("", "history/", "follow-ups/")]
+    looked_at += [f"/contacts/{contact.pk}/{page}" for page in ("", "history/", "follow-ups/")]
+    for address in looked_at:
+        with nothing_changed():
+            assert client.post(address).status_code == 405, address
+        assert client.get(address).status_code == 200, address
