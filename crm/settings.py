@@ -102,7 +102,7 @@ INSTALLED_APPS = [
     "approvals",
     "customers",
     "opportunities",
-    "django.contrib.admin",
+    "crm.apps.AdministrationConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

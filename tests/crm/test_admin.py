@@ -3,9 +3,10 @@
 import pytest
 from django.apps import apps
 from django.contrib import admin
+from django.contrib.contenttypes.models import ContentType
 
 from crm.models import Audit, Department, Role, User
-from opportunities.models import BusinessType
+from opportunities.models import BusinessType, Pipeline
 from tests import factories as make
 
 pytestmark = pytest.mark.django_db
@@ -24,6 +25,18 @@ def test_an_administrator_enters_and_nobody_else_does(client, administrator):
     for role in ("rep", "gm", "opportunity_manager"):
         client.force_login(make.user(None, role))
         assert client.get("/admin/").status_code == 302
+
+
+def test_a_mark_that_somebody_once_was_an_administrator_opens_nothing(client, administrator):
+    """Not even whether there is a record of some key."""
+    customer = make.customer()
+    kind = ContentType.objects.get_for_model(customer).pk
+    marked = make.user(is_staff=True)
+    assert client.get(f"/admin/r/{kind}/{customer.pk}/").status_code == 302
+    client.force_login(marked)
+    for address in ("/admin/", "/admin/crm/", "/admin/jsi18n/", f"/admin/r/{kind}/{customer.pk}/"):
+        assert client.get(address)["Location"].startswith("/admin/login/"), address
+        assert client.get(address, follow=True).status_code == 403
 
 
 def test_every_page_of_the_admin_opens(client, administrator):
