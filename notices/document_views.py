@@ -108,6 +108,8 @@ def link_end(request, pk):
     """This will ask whether to take a document from a record, and take it."""
     link = get_object_or_404(DocumentLink.objects.select_related("document"), pk=pk)
     link.about = about_of(request.user, link.about_type.model_class(), link.about_id)
+    if not link.may_be_ended_by(request.user, link.about):
+        raise NotAllowed()
     form = Form(posted(request), user=request.user)
     if form.is_valid():
         try:

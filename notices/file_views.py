@@ -12,7 +12,7 @@ from crm import files
 from crm.forms import Form, posted
 from crm.pages import came_from
 from crm.permissions import fetch
-from crm.verbs import Refused
+from crm.verbs import NotAllowed, Refused
 from notices.documents import Document, with_file
 from notices.files import File, Filed
 from notices.models import Announcement
@@ -82,6 +82,8 @@ def file_preview(request, pk):
 @require_http_methods(["GET", "HEAD", "POST"])
 def file_delete(request, pk):
     found = _file(request.user, pk)
+    if not found.may_be_deleted_by(request.user, found.about):
+        raise NotAllowed()
     form = Form(posted(request), user=request.user)
     if form.is_valid():
         try:

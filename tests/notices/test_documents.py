@@ -216,6 +216,7 @@ def test_it_is_taken_away_by_who_linked_it_or_may_change_the_record_and_stays_in
     opportunity.share(by=rep, people=[reader])
     with nothing_changed():
         client.force_login(reader)
+        assert client.get(f"/documents/links/{link.pk}/end/").status_code == 403
         assert client.post(f"/documents/links/{link.pk}/end/").status_code == 403
         client.force_login(stranger)
         assert client.post(f"/documents/links/{link.pk}/end/").status_code == 404

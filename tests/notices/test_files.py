@@ -350,6 +350,7 @@ def test_it_is_deleted_by_whoever_brought_it_or_may_change_the_record(client, op
     [theirs], _none = File.add(opportunity, theirs, by=chief)
     client.force_login(chief)
     with nothing_changed():
+        assert client.get(f"/files/{mine.pk}/delete/").status_code == 403
         assert client.post(f"/files/{mine.pk}/delete/").status_code == 403
     assert "mine.pdf" in client.get(at(opportunity)).content.decode()
 
