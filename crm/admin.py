@@ -97,6 +97,13 @@ def _out(field):
     return Out(_head(field), f"{field.name}__key" if field.is_relation else field.name, shown)
 
 
+class ListField(forms.JSONField):
+    """A list of keys as it is kept. Emptied, it is an empty list; there is no other way to write nothing."""
+
+    def clean(self, value):
+        return super().clean(value) or []
+
+
 class PicklistAdmin(Files, NamedAdmin):
     """A picklist: a value in use is retired, not deleted."""
 
@@ -106,6 +113,11 @@ class PicklistAdmin(Files, NamedAdmin):
     list_editable = ["order", "active"]
     list_filter = ["active"]
     ordering = ["order", "key"]
+
+    def formfield_for_dbfield(self, field, request, **kwargs):
+        if isinstance(field, JSONField) and field.default is list:
+            kwargs["form_class"] = ListField
+        return super().formfield_for_dbfield(field, request, **kwargs)
 
     @admin.display(description=_("name"))
     def name(self, value):

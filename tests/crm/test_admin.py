@@ -192,3 +192,14 @@ def test_an_address_is_changed_on_the_page_of_the_person_alone(client, administr
     client.force_login(administrator)
     form = client.get(f"/admin/crm/user/{person.pk}/change/").context["adminform"].form
     assert "email" not in form.fields
+
+
+@pytest.mark.parametrize("emptied", ["", "[]"])
+def test_a_list_that_is_emptied_is_an_empty_list(client, administrator, emptied):
+    pipeline = Pipeline.objects.get()
+    pipeline.departments = ["hebei"]
+    pipeline.save()
+    sent = {"names_en": "Usual way", "order": "1", "active": "on", "departments": emptied}
+    assert client.post(f"/admin/opportunities/pipeline/{pipeline.pk}/change/", sent).status_code == 302
+    pipeline.refresh_from_db()
+    assert (pipeline.name, pipeline.departments) == ("Usual way", [])
