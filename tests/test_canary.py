@@ -98,6 +98,7 @@ def direct():
     return [*kept, f"/opportunities/new/?customer={opportunity.customer_id}"]
 
 
+@pytest.mark.case(7)
 def test_the_canary_is_found_on_pages_and_in_mails_by_those_only_who_may_see_it(client, canary):
     found, strayed = set(), []
     for person in User.objects.filter(is_active=True):

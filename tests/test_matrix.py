@@ -80,6 +80,7 @@ def test_the_table_says_what_its_copy_says(table):
     assert {verb: set(reasons) for verb, reasons in permissions.TABLES[table].items()} == read(COPIES[table])
 
 
+@pytest.mark.case(65)
 def test_there_is_a_copy_of_every_table():
     assert COPIES.keys() == permissions.TABLES.keys()
 
@@ -151,6 +152,7 @@ def pending():
 @pytest.mark.parametrize(
     "reason", [owner, edit_share, view_share, scope, chief, opportunity_manager, administrator, nobody]
 )
+@pytest.mark.case(65)
 def test_who_may_do_what_is_what_the_table_says(reason):
     opportunity = pending()
     person = reason(opportunity)
@@ -190,6 +192,7 @@ def test_a_draft_is_hidden_from_those_who_only_have_it_in_scope():
 
 
 @pytest.mark.django_db
+@pytest.mark.case(11)
 def test_a_role_that_was_taken_away_opens_nothing_any_more():
     opportunity = pending()
     superior = scope(opportunity)

@@ -58,6 +58,7 @@ def test_production_starts_with_a_key_hosts_and_https_and_nothing_to_complain_ab
         ({"PURSUIT_ENV": "prod"}, 'PURSUIT_ENV is "prod".'),
     ],
 )
+@pytest.mark.case(57)
 def test_production_does_not_start_with_a_setting_that_is_not_safe_and_says_which(unsafe, told):
     result = run(sys.executable, "manage.py", "check", **SAFE | unsafe)
     assert result.returncode == 1
@@ -72,6 +73,7 @@ def test_a_replica_of_sqlite_is_refused():
 
 
 @pytest.mark.django_db
+@pytest.mark.case(57)
 def test_production_does_not_start_with_accounts_of_the_demo_company(settings):
     settings.PRODUCTION = True
     somebody = make.user()
@@ -153,6 +155,7 @@ def headers_of(client, address):
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("address", ["/accounts/login/", "/no-such-page/", "/static/vendor/tabler.min.css"])
+@pytest.mark.case(58)
 def test_every_answer_tells_the_browser_to_trust_nobody_else(client, address):
     headers = headers_of(client, address)
     policy = dict(part.split(" ", 1) for part in headers["Content-Security-Policy"].split("; "))
@@ -164,6 +167,7 @@ def test_every_answer_tells_the_browser_to_trust_nobody_else(client, address):
 
 
 @pytest.mark.django_db
+@pytest.mark.case(58)
 def test_pages_are_kept_by_no_cache_and_static_files_are(client):
     client.force_login(make.user())
     assert "no-store" in headers_of(client, "/profile/")["Cache-Control"]

@@ -21,6 +21,7 @@ def stuck(people, reported):
     return reported
 
 
+@pytest.mark.case(10, 28)
 def test_a_task_whose_holder_left_stands_among_them_and_no_other(people, stuck):
     make.opportunity(state="reporting")
 

@@ -66,6 +66,7 @@ def test_escalating_puts_it_before_the_next_step(people, act):
     assert opportunity.open_approval.state == "open"
 
 
+@pytest.mark.case(25)
 def test_the_decision_names_the_version_that_it_was_about(people, reported):
     version = seen(reported)
     task = reported.open_task
@@ -146,6 +147,7 @@ def test_nobody_escalates_to_themselves(people):
 # Who may not
 
 
+@pytest.mark.case(26)
 def test_the_task_of_another_is_refused(people, reported):
     for stranger in (people.gm, people.director, people.admin, people.rep):
         for act in (finish, escalate, back):
@@ -206,6 +208,7 @@ def test_and_whoever_is_still_able_decides(people, reported, act):
     assert Task.objects.filter(decided_by=people.deputy, decision__in=Task.DECISIONS).count() == 1
 
 
+@pytest.mark.case(26)
 def test_somebody_put_in_charge_of_ones_own_request_does_not_make_it_anothers(people, reported):
     """Whoever asked cannot decide either, though somebody else is in charge now."""
     people.rep.roles.add(Role.objects.get(key="deputy_gm"))
@@ -260,6 +263,7 @@ def test_a_second_decision_is_told_who_was_first(people, reported, second):
     assert Event.objects.about(reported).filter(kind="granted").count() == 1
 
 
+@pytest.mark.case(25)
 def test_a_decision_about_values_that_changed_meanwhile_is_refused(people, reported):
     shown = seen(reported)
     reported.change(by=people.deputy, amount=Decimal("999"))
@@ -272,6 +276,7 @@ def test_a_decision_about_values_that_changed_meanwhile_is_refused(people, repor
     assert reported.approved_amount == Decimal("999")
 
 
+@pytest.mark.case(26)
 def test_a_returned_request_is_decided_by_nobody(people, reported):
     back(reported, people.deputy, people)
     task = reported.open_task
@@ -303,6 +308,7 @@ def test_the_frozen_fields_open_only_to_a_holder_who_is_able(people, reported):
 # The state of an approval has no door but these
 
 
+@pytest.mark.case(29)
 def test_the_state_of_an_approval_cannot_be_assigned(reported):
     with pytest.raises(AttributeError):
         reported.open_approval.state = "granted"

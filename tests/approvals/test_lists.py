@@ -169,6 +169,7 @@ def stuck(people, reported):
     return reported
 
 
+@pytest.mark.case(28)
 def test_administrators_find_the_steps_that_nobody_can_decide(people, stuck, sign_in):
     make.user("second", "deputy_gm")
     client = sign_in(people.admin)

@@ -224,6 +224,7 @@ def office(examples, steps):
 
 
 @pytest.mark.django_db
+@pytest.mark.case(28)
 def test_a_record_can_always_be_moved_on_by_someone():
     office(examples=8, steps=12)
 

@@ -172,6 +172,7 @@ def test_a_step_put_before_the_others_is_not_skipped(people, returned):
     assert again(returned).candidates == [people.director]
 
 
+@pytest.mark.case(28)
 def test_what_runs_keeps_its_version(people, reported):
     revised(Route.objects.get(key="report"), last="director")
 
@@ -180,6 +181,7 @@ def test_what_runs_keeps_its_version(people, reported):
     assert reported.open_task.step.version.number == 1
 
 
+@pytest.mark.case(28)
 def test_a_retired_route_goes_on_for_what_runs_and_is_not_chosen_again(people, reported):
     Route.objects.filter(key="report").update(active=False)
     decide(reported, "return_", comment="Not now.")

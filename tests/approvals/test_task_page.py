@@ -320,6 +320,7 @@ def test_a_form_that_does_not_do_comes_back_filled_in(people, reported, sign_in,
     assert sent["comment"].strip() in text(response)
 
 
+@pytest.mark.case(25)
 def test_a_stale_page_is_refused_with_what_is_there_now_and_what_was_typed(people, reported, sign_in):
     sent = answer(reported, "finish", comment="A long thought.")
     reported.change(by=people.deputy, amount=Decimal("999"))
@@ -354,6 +355,7 @@ def test_a_task_handled_meanwhile_says_by_whom_and_keeps_what_was_typed(people, 
     assert f'href="{address(waiting)}">Next task' in response.content.decode()
 
 
+@pytest.mark.case(26)
 def test_the_same_button_pressed_twenty_times_decides_once(people, reported, sign_in):
     sent, where = answer(reported, "finish"), address(reported)
     client = sign_in(people.deputy)
@@ -416,6 +418,7 @@ def test_somebody_without_an_account_is_sent_to_sign_in(people, reported):
             assert response.url.startswith("/accounts/login/")
 
 
+@pytest.mark.case(22)
 def test_a_request_without_its_token_is_refused(people, reported):
     strict = Client(enforce_csrf_checks=True)
     strict.force_login(people.deputy)
@@ -424,6 +427,7 @@ def test_a_request_without_its_token_is_refused(people, reported):
         assert strict.post(address(reported), answer(reported, "finish")).status_code == 403
 
 
+@pytest.mark.case(21)
 def test_reading_changes_nothing(people, reported, sign_in):
     before = digest()
     for person in (people.deputy, people.rep, people.admin):
@@ -435,11 +439,13 @@ def test_reading_changes_nothing(people, reported, sign_in):
 
 
 @pytest.mark.parametrize("method", ["put", "patch", "delete", "options"])
+@pytest.mark.case(20)
 def test_other_methods_are_not_known(people, reported, sign_in, method):
     with nothing_changed():
         assert getattr(sign_in(people.deputy), method)(address(reported)).status_code == 405
 
 
+@pytest.mark.case(11)
 def test_the_holder_who_lost_the_role_is_told_so_and_keeps_what_was_typed(people, reported, sign_in):
     people.deputy.roles.set(Role.objects.filter(key="rep"))
     sent = answer(reported, "finish", comment="A long thought.")
@@ -454,6 +460,7 @@ def test_the_holder_who_lost_the_role_is_told_so_and_keeps_what_was_typed(people
     assert "A long thought." in text(response)
 
 
+@pytest.mark.case(26)
 def test_ones_own_request_is_decided_by_somebody_else(people, reported, sign_in):
     reported.transfer(to=people.deputy, by=people.admin)
 
@@ -464,6 +471,7 @@ def test_ones_own_request_is_decided_by_somebody_else(people, reported, sign_in)
     assert "nobody decides their own request" in text(response)
 
 
+@pytest.mark.case(27)
 def test_a_task_of_another_opportunity_in_the_body_is_not_looked_at(people, reported, sign_in):
     other = make.opportunity(people.rep, state="reporting")
 
@@ -476,6 +484,7 @@ def test_a_task_of_another_opportunity_in_the_body_is_not_looked_at(people, repo
     assert (reported.state, other.state) == ("active", "reporting")
 
 
+@pytest.mark.case(5)
 def test_neither_state_nor_owner_can_be_smuggled_in(people, reported, sign_in):
     sent = answer(
         reported, "escalate", state="signed", owner=people.deputy.pk, approved_amount="1", holder=people.rep.pk

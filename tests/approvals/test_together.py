@@ -50,6 +50,7 @@ def statuses(answers):
     return sorted(answer.status_code for answer in answers)
 
 
+@pytest.mark.case(23)
 def test_the_same_button_twice_in_one_moment_decides_once(people, reported):
     answers = together(*[press(people.deputy, reported, "finish")] * 2)
 
@@ -57,6 +58,7 @@ def test_the_same_button_twice_in_one_moment_decides_once(people, reported):
     assert_decided_once(reported, "granted")
 
 
+@pytest.mark.case(23)
 def test_twenty_presses_in_one_moment_decide_once(people, reported):
     answers = together(*[press(people.deputy, reported, "finish")] * 20)
 
@@ -64,6 +66,7 @@ def test_twenty_presses_in_one_moment_decide_once(people, reported):
     assert_decided_once(reported, "granted")
 
 
+@pytest.mark.case(24)
 def test_finish_and_return_in_one_moment_are_one_of_both(people, reported):
     answers = together(press(people.deputy, reported, "finish"), press(people.deputy, reported, "return"))
 
@@ -76,6 +79,7 @@ def test_finish_and_return_in_one_moment_are_one_of_both(people, reported):
     assert_decided_once(reported, "granted" if reported.state == "active" else "returned")
 
 
+@pytest.mark.case(24)
 def test_a_decision_and_a_withdrawal_in_one_moment_are_one_of_both(people, reported):
     asker = Client()
     asker.force_login(people.rep)
@@ -91,6 +95,7 @@ def test_a_decision_and_a_withdrawal_in_one_moment_are_one_of_both(people, repor
     assert list(kinds) == ["granted" if reported.state == "active" else "withdrawn"]
 
 
+@pytest.mark.case(25)
 def test_an_edit_and_a_decision_in_one_moment_never_approve_what_nobody_saw(people, reported):
     def edit():
         Opportunity.objects.get(pk=reported.pk).change(by=people.deputy, amount=999)

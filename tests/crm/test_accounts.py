@@ -53,10 +53,12 @@ def test_signing_in_leads_on_to_the_page_that_was_asked_for(client, rep):
     assert sign_in(client, next="/profile/?a=1").url == "/profile/?a=1"
 
 
+@pytest.mark.case(44)
 def test_signing_in_leads_nowhere_else(client, rep):
     assert sign_in(client, next="https://evil.example/").url == "/"
 
 
+@pytest.mark.case(53)
 def test_a_wrong_password_and_an_unknown_name_get_the_same_answer_and_are_noted(client, rep):
     wrong = sign_in(client, password="wrong").content.decode()
     unknown = sign_in(client, username="nobody", password="wrong").content.decode()
@@ -75,6 +77,7 @@ def test_a_person_who_left_cannot_sign_in(client, rep):
     assert noted("sign_in") == []
 
 
+@pytest.mark.case(54)
 def test_guesses_at_one_account_end_with_how_long_to_wait(client, rep):
     for _ in range(5):
         assert "do not match" in sign_in(client, password="wrong").content.decode()
@@ -85,6 +88,7 @@ def test_guesses_at_one_account_end_with_how_long_to_wait(client, rep):
         assert sign_in(client).status_code == 302
 
 
+@pytest.mark.case(54)
 def test_many_tries_from_one_address_are_stopped_with_a_page_that_says_how_long(client, rep):
     user("other")
     for _ in range(30):
@@ -96,6 +100,7 @@ def test_many_tries_from_one_address_are_stopped_with_a_page_that_says_how_long(
     assert sign_in(Client(REMOTE_ADDR="192.0.2.9")).status_code == 302
 
 
+@pytest.mark.case(51)
 def test_signing_out_asks_first_and_a_get_changes_nothing(client, rep):
     client.force_login(rep)
     asked = client.get("/accounts/logout/")
@@ -110,6 +115,7 @@ def test_nobody_signs_up(client):
     assert client.get("/accounts/signup/").status_code == 404
 
 
+@pytest.mark.case(44)
 def test_the_language_can_be_chosen_before_sign_in(client, rep):
     answer = client.post("/language/", {"language": "zh-hans", "next": "/accounts/login/?next=/profile/"})
     assert answer.url == "/accounts/login/?next=/profile/"
@@ -118,6 +124,7 @@ def test_the_language_can_be_chosen_before_sign_in(client, rep):
     assert client.get("/language/").status_code == 405
 
 
+@pytest.mark.case(52)
 def test_a_forgotten_password_is_replaced_by_a_link_that_works_once(client, rep, settings):
     answer = client.post("/accounts/password/reset/", {"email": rep.email.upper()})
     assert answer.url == "/accounts/password/reset/done/"
@@ -138,6 +145,7 @@ def test_a_forgotten_password_is_replaced_by_a_link_that_works_once(client, rep,
     assert sign_in(client, password="quiet-river-41").status_code == 302
 
 
+@pytest.mark.case(53)
 def test_a_link_for_an_unknown_address_is_promised_alike_and_not_sent(client, rep):
     known = client.post("/accounts/password/reset/", {"email": rep.email}, follow=True).content.decode()
     unknown = client.post("/accounts/password/reset/", {"email": "x@example.org"}, follow=True).content.decode()
@@ -146,6 +154,7 @@ def test_a_link_for_an_unknown_address_is_promised_alike_and_not_sent(client, re
     assert len(mail.outbox) == 1
 
 
+@pytest.mark.case(52)
 def test_a_new_password_ends_the_other_sessions_and_not_this_one(client, rep):
     elsewhere = Client()
     sign_in(client)
@@ -181,6 +190,7 @@ def test_a_new_password_needs_the_current_one_and_a_good_one(client, rep):
     assert noted("password_changed") == []
 
 
+@pytest.mark.case(55)
 def test_the_admin_has_no_door_of_its_own(client, rep):
     admin = user("admin", "administrator")
     assert client.get("/admin/", follow=True).redirect_chain[-1][0] == "/accounts/login/?next=/admin/"

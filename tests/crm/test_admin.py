@@ -56,6 +56,7 @@ def test_the_admin_bears_the_products_mark(client, administrator):
         assert mark in client.get(page).content.decode()
 
 
+@pytest.mark.case(29)
 def test_signings_approvals_and_events_are_in_no_admin_page():
     """Customers, contacts and opportunities are there as files alone: see test_admin_files."""
     closed = {
@@ -72,6 +73,7 @@ def test_signings_approvals_and_events_are_in_no_admin_page():
     assert closed <= {model._meta.model_name for model in apps.get_models()}
 
 
+@pytest.mark.case(60)
 def test_giving_somebody_a_role_is_in_the_audit_and_the_role_opens_what_it_opens(client, administrator):
     person = make.user("chen", "rep")
     form = {
@@ -164,6 +166,7 @@ def test_a_department_is_added_below_another(client, administrator):
     assert (handan.path, handan.province, handan.city) == (f"{hebei.path}{handan.pk}/", hebei, handan)
 
 
+@pytest.mark.case(60)
 def test_the_audit_can_be_read_and_not_touched(client, administrator):
     entry = Audit.note("sign_in_failed", name="x")
 

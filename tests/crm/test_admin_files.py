@@ -334,6 +334,7 @@ def test_a_bomb_goes_off_outside_and_is_refused(client):
     assert errors(refused)[0] in {str(PROBLEMS["large"]), str(PROBLEMS["slow"])}
 
 
+@pytest.mark.case(48)
 def test_a_file_that_is_too_large_is_refused_unread_and_a_smaller_one_is_not(client, settings, tmp_path):
     settings.IMPORT_MOST_BYTES = 1 << 20
 
@@ -352,6 +353,7 @@ def test_a_form_without_a_file_asks_for_one(client):
     assert errors(answer) == ["This field is required."]
 
 
+@pytest.mark.case(39)
 def test_what_stands_in_cells_headings_and_names_is_shown_as_it_stands_and_does_nothing(client):
     hostile = [IMG, "{{ 7*7 }}", "{% debug %}", "%s%n", "=1+1", '" hx-get="/x']
     written = "\n".join(f'"{one.replace(chr(34), chr(34) * 2)}",x,energy' for one in hostile)
@@ -382,6 +384,7 @@ def test_a_long_file_is_left_to_the_worker(client):
 # ── Confirming ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.case(15)
 def test_what_somebody_else_uploaded_cannot_be_confirmed(client):
     sent = previewed(client, CUSTOMERS, "name\nQinghe\n")
     other = signed_in(make.user("other", "administrator", at="head-office"))
@@ -393,6 +396,7 @@ def test_what_somebody_else_uploaded_cannot_be_confirmed(client):
     assert fields(Customer, "name") == [("Qinghe",)]
 
 
+@pytest.mark.case(15)
 def test_a_name_that_is_no_upload_of_mine_leads_nowhere(client, tmp_path):
     sent = previewed(client, CUSTOMERS, "name\nQinghe\n")
     mine = sent["import_file_name"]
@@ -489,6 +493,7 @@ def test_what_is_there_by_now_stays_out_and_what_is_refused_by_now_keeps_all_out
     assert "“energy” is not in the list." in text(refused)
 
 
+@pytest.mark.case(16)
 def test_somebody_who_is_no_administrator_any_more_confirms_nothing(client, root):
     sent = previewed(client, CUSTOMERS, "name\nQinghe\n")
     root.roles.clear()
@@ -545,6 +550,7 @@ def send_everything(client, sent):
     return found
 
 
+@pytest.mark.case(16)
 def test_staff_who_are_no_administrators_are_refused_at_every_door_and_others_do_not_come_that_far(client):
     make.customer(name="Qinghe")
     sent = previewed(client, CUSTOMERS, "name\nFuhua\n")
@@ -585,6 +591,7 @@ def test_a_list_has_a_button_for_an_import_where_there_is_such_a_kind(client):
         assert client.get(f"{address(page)}import/").status_code == (200 if page.importing in kinds() else 403)
 
 
+@pytest.mark.case(17)
 def test_customers_contacts_and_opportunities_have_no_other_door_here(client, root):
     one = make.opportunity(root, state="active")
     records = {CUSTOMERS: one.customer, CONTACTS: make.contact(one.customer), OPPORTUNITIES: one}
@@ -630,6 +637,7 @@ def comma_separated(answer):
 HOSTILE = ["=1+1", "+1", "-1+cmd|' /C calc'!A0", "@SUM(A1)", "＝1+1", "'=1", '"=1', "#N/A", IMG]
 
 
+@pytest.mark.case(40)
 def test_what_looks_like_a_formula_goes_out_as_a_text_and_a_number_as_a_number(client, root):
     for name in HOSTILE:
         make.opportunity(root, name=name, amount=-5 if name == "+1" else 1500, description=name)
@@ -655,6 +663,7 @@ def test_customers_that_went_out_are_there_when_they_come_in_again(client, root)
         assert counts(upload(client, CUSTOMERS, answer.getvalue(), f"file.{end}")) == (0, len(HOSTILE), 0)
 
 
+@pytest.mark.case(17, 59)
 def test_people_go_out_without_anything_that_opens_a_door(client, root):
     make.user("chen", "rep", "gm", at="hebei", name="Chen Yu")
 
@@ -734,6 +743,7 @@ ODD = [
 
 
 @pytest.mark.parametrize("query", ODD)
+@pytest.mark.case(8, 17)
 def test_a_list_and_what_goes_out_of_it_are_narrowed_by_what_the_page_offers_and_nothing_else(client, root, query):
     for page in OURS:
         assert client.get(f"{address(page)}?{query}").status_code == 400, address(page)

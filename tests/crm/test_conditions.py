@@ -972,6 +972,7 @@ def test_what_is_asked_of_the_customer_follows_a_merge_of_the_value():
     assert keys == {"customer_industry"}
 
 
+@pytest.mark.case(7)
 def test_a_chip_does_not_tell_the_name_of_a_customer_that_the_reader_may_not_know():
     hidden = factories.customer(factories.user(at="jinan"), name="Secret Mining")
     own = factories.customer(factories.user(at="baoding"), name="Own Bank")

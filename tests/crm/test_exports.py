@@ -217,6 +217,7 @@ def test_a_thousand_keys_are_looked_at_and_no_more(rep):
     assert len(comma_separated(client, f"/customers/?export=csv&rows=selected&{keys}")) == 4
 
 
+@pytest.mark.case(40)
 def test_a_text_that_begins_like_a_formula_stays_a_text(rep):
     for text in HOSTILE:
         customer = Customer(name=f"{text} ", phone="", description=text)
@@ -233,6 +234,7 @@ def test_a_text_that_begins_like_a_formula_stays_a_text(rep):
 
 
 @pytest.mark.parametrize("kind", ["xlsx", "csv"])
+@pytest.mark.case(40)
 def test_what_went_out_comes_in_again_and_changes_nothing(rep, kind):
     for text in HELD:
         name = " ".join(text.split())
@@ -285,6 +287,7 @@ def test_the_list_has_a_box_for_each_row_and_asks_about_those_selected(rep):
     assert "selected rows" not in client.get("/customers/export/?q=a").content.decode()
 
 
+@pytest.mark.case(60)
 def test_whoever_took_what_out_is_written_down(rep):
     make.customer(rep)
     signed_in(rep).get("/customers/?export=csv&fields=all&q=customer").getvalue()
@@ -369,6 +372,7 @@ def test_csv_and_one_page_come_at_once_however_many_there_are(rep, large):
     assert not ExportRun.objects.exists()
 
 
+@pytest.mark.case(9)
 def test_it_is_made_with_the_rights_that_its_owner_has_then(rep, large):
     client = signed_in(rep)
     client.post(large)
@@ -404,6 +408,7 @@ def change_nothing_that_matters(gm):
 
 
 @pytest.mark.parametrize("change", [lose_a_role, move_away, see_less_by_the_same_role])
+@pytest.mark.case(9)
 def test_a_file_that_shows_what_its_owner_may_see_no_more_is_not_given_out(rep, large, change):
     gm = make.user("gm", "gm", "rep", at="hebei")
     client = signed_in(gm)
@@ -488,6 +493,7 @@ def test_a_workbook_can_be_read_as_it_opens():
     ]  # fmt: skip
 
 
+@pytest.mark.case(40)
 def test_a_workbook_without_rows_has_its_heads_and_a_heading_is_never_a_formula():
     sheet, _cut = sheet_of(["=1+1", "_x0041_"])
     assert [[(cell.value, cell.data_type) for cell in row] for row in sheet] == [

@@ -103,6 +103,7 @@ def test_before_sign_in_there_is_no_frame(rf):
         ("/kit/post/", 405, "This address only takes what a button sends."),
     ],
 )
+@pytest.mark.case(57)
 def test_what_goes_wrong_has_a_page_that_says_what_to_do_and_nothing_of_the_inside(client, rep, address, status, said):
     client.raise_request_exception = False
     answer = client.get(address)
@@ -114,6 +115,7 @@ def test_what_goes_wrong_has_a_page_that_says_what_to_do_and_nothing_of_the_insi
     assert page.count("<h1") == 1
 
 
+@pytest.mark.case(47)
 def test_more_fields_than_are_taken_at_once_have_a_page_that_says_so_and_as_many_are_taken(client, rep):
     def appearance(fields):
         return client.post("/appearance/", {"theme": "dark"} | {f"more{number}": "" for number in range(fields - 1)})
@@ -158,6 +160,7 @@ def test_an_unknown_address_has_a_page_before_sign_in_too(client):
     assert "Nothing here" in answer.content.decode()
 
 
+@pytest.mark.case(22)
 def test_a_form_from_another_session_is_refused_with_what_to_do(rep):
     strict = Client(enforce_csrf_checks=True)
     strict.force_login(rep)

@@ -150,6 +150,7 @@ def bomb():
         "half an xls", "commas", "300 columns",
     ],
 )  # fmt: skip
+@pytest.mark.case(39)
 def test_what_cannot_be_read_is_refused_with_the_reason_and_nothing_stays(client, content, reason, settings):
     answer = upload(client, "customers", content, "file.xlsx")
 
@@ -320,6 +321,7 @@ def test_nothing_is_imported_unchecked(client):
     assert not Customer.objects.exists()
 
 
+@pytest.mark.case(40)
 def test_refused_rows_come_back_as_they_were_with_the_reason_and_without_formulas(client):
     run = checked(client, "customers", 'name,phone,note\nA,abc,"=1+1"\nB,5,fine\nC,def,+86 311\n')
 
@@ -356,6 +358,7 @@ def test_the_file_of_refused_rows_comes_in_again_as_the_file_did_and_once_put_ri
     assert counts(checked(client, "customers", right.getvalue(), "right.xlsx")) == (len(texts), 0, 0, 0, 0)
 
 
+@pytest.mark.case(60)
 def test_its_owner_is_told_once_and_the_audit_says_who_imported_what(client, rep):
     run = imported(client, "customers", "name,phone\nA,1\nB,abc\n")
 
@@ -460,6 +463,7 @@ def test_while_it_is_worked_on_the_matching_stays(client):
 # Whose it is, and who may
 
 
+@pytest.mark.case(15)
 def test_an_import_is_there_for_nobody_but_its_owner(client, rep):
     run = checked(client, "customers", "name,phone\nA,1\nB,abc\n")
     strangers = [
@@ -504,6 +508,7 @@ def test_an_import_is_done_with_the_rights_that_its_owner_has_then(client, rep):
     assert "You may not do this." in page.content.decode()
 
 
+@pytest.mark.case(19)
 def test_a_file_is_kept_where_no_address_leads(client, settings):
     run = begin(client, "customers", "name\nSecret customer\n")
 

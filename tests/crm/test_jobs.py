@@ -78,6 +78,7 @@ def test_a_job_runs_with_the_rights_language_and_time_zone_that_its_owner_has_th
     assert job.result["superuser"]
 
 
+@pytest.mark.case(10)
 def test_the_job_of_somebody_who_may_no_longer_sign_in_fails_with_a_sentence_and_does_nothing(owner):
     job = Job.enqueue("count", by=owner, to=3)
     User.objects.filter(pk=owner.pk).update(is_active=False)

@@ -112,6 +112,7 @@ def cells_of(content):
     return [{head.value: cell for head, cell in zip(heads, row, strict=True)} for row in rows]
 
 
+@pytest.mark.case(40)
 def test_a_workbook_that_was_opened_and_saved_has_the_same_texts_numbers_and_days_and_no_formula(client, tmp_path):
     files = taken_out(client, tmp_path, "xlsx")
     found = saved(files, tmp_path, "xlsx")
@@ -128,6 +129,7 @@ def test_a_workbook_that_was_opened_and_saved_has_the_same_texts_numbers_and_day
     assert {row["Phone"].value for row in cells_of(found["customers"])} == {"+86 311 8601 2210"}
 
 
+@pytest.mark.case(40)
 def test_comma_separated_values_that_were_opened_have_no_formula(client, tmp_path):
     files = taken_out(client, tmp_path, "csv")
     found = saved(files, tmp_path, "xlsx", AS_UTF_8)

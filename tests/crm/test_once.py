@@ -26,6 +26,7 @@ def enter(by, name="Qinghe Water Group"):
 
 
 @pytest.mark.django_db
+@pytest.mark.case(34)
 def test_the_second_time_gives_what_the_first_made():
     person, key = make.user(), uuid4()
     assert once(key, by=person, make=enter(person)) == once(key, by=person, make=enter(person))
@@ -33,6 +34,7 @@ def test_the_second_time_gives_what_the_first_made():
 
 
 @pytest.mark.django_db
+@pytest.mark.case(34)
 def test_the_key_of_one_person_is_not_that_of_another():
     one, other, key = make.user(), make.user(), uuid4()
     assert once(key, by=one, make=enter(one)) != once(key, by=other, make=enter(other))
@@ -45,6 +47,7 @@ def test_without_a_key_each_time_makes():
 
 
 @pytest.mark.django_db
+@pytest.mark.case(34)
 def test_what_was_refused_uses_no_key_up():
     person, key = make.user(), uuid4()
 
@@ -70,6 +73,7 @@ def test_keys_of_old_forms_are_tidied_away():
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.case(33)
 def test_sent_by_six_at_once_it_is_made_by_one():
     person, key, made = make.user(), uuid4(), []
     together = Barrier(6, timeout=60)

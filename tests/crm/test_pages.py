@@ -81,6 +81,7 @@ ORDERS = {
 
 
 @pytest.mark.parametrize(("query", "kind"), [("", ShortPages), ("state=open", ShortPages), ("q=row", Walking)])
+@pytest.mark.case(64)
 def test_the_pages_show_each_visible_row_once_and_in_order(company, query, kind):
     for reader in company.values():
         visible = list(listing(reader, query, kind)._found.visible_to(reader))
@@ -121,6 +122,7 @@ def test_a_page_beyond_the_last_says_so_and_leads_back(client, company):
     assert 'href="/opportunities/?sort=name"' in answer.content.decode()
 
 
+@pytest.mark.case(64)
 def test_a_row_that_left_between_two_pages_is_no_error(company):
     first = listing(company["gm"])
     Opportunity.objects.filter(pk__in=first.pks).update(owner=company["stranger"], city=factories.department("jinan"))
@@ -135,6 +137,7 @@ NO_PAGES += ["3_before_" + "9" * 30 + "_1", "3_after_1_\0", "2_after_1_1\n2"]
 
 
 @pytest.mark.parametrize("sort", ["close", "-amount", "name", "nonsense", "--name", "owner__password"])
+@pytest.mark.case(41)
 def test_what_is_no_page_and_no_sort_is_a_sane_page(company, sort):
     first = listing(company["gm"], f"sort={sort}").pks
     for text in NO_PAGES:

@@ -89,6 +89,7 @@ def test_somebody_invited_chooses_a_password_by_the_mail_and_signs_in(client, ad
     assert client.login(username="sun.qi", password="quiet-harbour-7")
 
 
+@pytest.mark.case(52)
 def test_an_invitation_is_good_for_seven_days_and_a_link_to_another_password_for_an_hour(client, admin, person):
     User.objects.filter(pk=person.pk).update(password=make_password(None))
     client.post(f"/people/{person.pk}/invite/")
@@ -201,6 +202,7 @@ def test_deactivating_says_what_is_in_hand_and_offers_the_handover(client, admin
     assert rights()[0][1]["active"] is False
 
 
+@pytest.mark.case(10)
 def test_somebody_deactivated_is_signed_out_at_once(client, admin, person):
     other = type(client)()
     other.force_login(person)

@@ -53,6 +53,7 @@ def test_a_profile_is_changed_and_says_so(client, rep):
     assert (rep.phone, rep.time_zone) == ("+86 311 555-0100", "Asia/Shanghai")
 
 
+@pytest.mark.case(42)
 def test_what_is_wrong_stands_at_its_field_and_nothing_is_changed(client, rep):
     other = user("other", email="taken@example.org")
     before = kept(rep)
@@ -103,6 +104,7 @@ def test_a_language_or_appearance_that_there_is_not_changes_nothing(client, rep)
     assert kept(rep) == before
 
 
+@pytest.mark.case(5)
 def test_a_profile_changes_nothing_that_is_the_administrators(client, rep):
     before = kept(rep)
     client.post("/profile/", typed(rep, username="boss", is_staff="on", is_superuser="on", department="1", roles="1"))
@@ -343,6 +345,7 @@ def test_the_profile_says_where_one_is_signed_in_and_ends_it_there(with_password
     assert Audit.objects.get(kind="sessions_ended").data == {"count": 1}
 
 
+@pytest.mark.case(52)
 def test_one_signs_out_everywhere_else_at_once_and_stays_here(with_password):
     desk, *others = [signed_in(FIREFOX), signed_in(PHONE), signed_in("")]
     assert "Unknown browser" in desk.get("/profile/").content.decode()

@@ -135,6 +135,7 @@ def test_all_fields_of_a_follow_up_is_the_form_of_what_it_is_about(client, rep):
     assert "Called them." in page
 
 
+@pytest.mark.case(4)
 def test_a_stranger_makes_nothing_and_learns_nothing(client, rep):
     other = make.customer(make.user(at="baoding"), name="Secret water")
     made = make.opportunity(make.user(at="baoding"), name="Secret case")

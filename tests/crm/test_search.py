@@ -126,6 +126,7 @@ def test_who_sees_everything_writes_one_letter_more(client, manager):
 
 
 @pytest.mark.parametrize("text", ["", "  ", "\0", "a\0b", '"', '" OR "', "'", "%", "_" * 3, "x" * 5000, "AND", "a*"])
+@pytest.mark.case(43)
 def test_a_hostile_text_breaks_nothing(client, rep, manager, text):
     make.customer(rep, name="Water")
     for person in (rep, manager):
@@ -137,6 +138,7 @@ def test_a_hostile_text_breaks_nothing(client, rep, manager, text):
 # Who finds it
 
 
+@pytest.mark.case(7)
 def test_nobody_finds_what_they_may_not_see(client, rep, manager):
     other = make.user("other", at="baoding")
     customer = make.customer(other, name="Secret water", phone="0312 5550 1234")

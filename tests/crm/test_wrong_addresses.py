@@ -41,6 +41,7 @@ def said(client, address):
         ("where={", "The conditions in this address cannot be read, so they were left out."),
     ],
 )
+@pytest.mark.case(8, 41)
 def test_what_is_not_there_is_said(address, asked, sentence):
     client = signed_in(make.user(language="en"))
     assert said(client, f"{address}?{asked}") == [sentence]

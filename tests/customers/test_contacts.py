@@ -64,6 +64,7 @@ def test_the_same_form_sent_twice_enters_one(client, customer):
 
 
 @pytest.mark.parametrize("reader", ["a stranger", "who sees the name card"])
+@pytest.mark.case(4)
 def test_a_customer_that_one_may_not_add_to_is_unknown(client, customer, reader):
     person = make.user(at="jinan", language="en")
     if reader == "who sees the name card":

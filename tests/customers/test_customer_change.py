@@ -63,6 +63,7 @@ def test_others_who_see_it_may_not(client, customer, roles):
         assert client.post(f"/customers/{customer.pk}/edit/", typed(customer, phone="0311 2")).status_code == 403
 
 
+@pytest.mark.case(30)
 def test_a_second_tab_gets_its_text_back_with_what_is_there_now(client, customer):
     client.force_login(customer.owner)
     second_tab = typed(customer, phone="0311 22", address="88 Yuhua Road")
@@ -85,6 +86,7 @@ def test_a_second_tab_gets_its_text_back_with_what_is_there_now(client, customer
     assert (customer.phone, customer.address, customer.version) == ("0311 22", "88 Yuhua Road", 4)
 
 
+@pytest.mark.case(30)
 def test_what_one_did_not_touch_is_left_as_the_other_wrote_it(client, customer):
     client.force_login(customer.owner)
     customer.change(by=customer.owner, description="First.", industry=Industry.objects.get(key="health"))
@@ -114,6 +116,7 @@ def test_what_one_did_not_touch_is_left_as_the_other_wrote_it(client, customer):
     assert customer.description == ""
 
 
+@pytest.mark.case(32)
 def test_saving_and_saving_again_needs_no_fresh_page_in_between(client, customer):
     client.force_login(customer.owner)
     client.post(f"/customers/{customer.pk}/edit/", typed(customer, phone="0311 2"))

@@ -68,6 +68,7 @@ def test_the_fields_bear_the_names_of_the_manual(client, rep):
         ("phone", "call me", "Write digits, + and spaces"),
     ],
 )
+@pytest.mark.case(36)
 def test_what_is_wrong_stands_at_its_field_with_what_was_typed(client, rep, field, value, said):
     with unchanged():
         answer = client.post("/customers/new/", TYPED | {"address": "88 Yuhua Road"} | {field: value})
@@ -77,6 +78,7 @@ def test_what_is_wrong_stands_at_its_field_with_what_was_typed(client, rep, fiel
     assert 'value="88 Yuhua Road"' in page
 
 
+@pytest.mark.case(5)
 def test_nothing_but_the_fields_is_taken_from_what_is_sent(client, rep):
     other = make.user()
     client.post(

@@ -127,6 +127,7 @@ def test_through_an_opportunity_one_sees_the_name_card_and_nothing_else(client, 
         assert hidden_text not in page
 
 
+@pytest.mark.case(3)
 def test_with_the_name_card_one_may_do_nothing(client, customer):
     shared = make.opportunity(customer.owner, customer=customer, state="active")
     reader = make.user(at="jinan")
@@ -138,6 +139,7 @@ def test_with_the_name_card_one_may_do_nothing(client, customer):
                 assert method(f"/customers/{customer.pk}/{act}/").status_code == 403, act
 
 
+@pytest.mark.case(9)
 def test_when_the_share_ends_the_name_card_is_gone(client, customer):
     shared = make.opportunity(customer.owner, customer=customer, state="active")
     reader = make.user(at="jinan")
@@ -148,6 +150,7 @@ def test_when_the_share_ends_the_name_card_is_gone(client, customer):
     assert not_there(client, customer.get_absolute_url())
 
 
+@pytest.mark.case(1, 2)
 def test_a_stranger_finds_nothing_at_any_of_its_addresses(client, customer):
     contact = make.contact(customer)
     client.force_login(make.user(at="jinan"))

@@ -101,6 +101,7 @@ def test_it_warns_of_the_same_tax_id_phone_and_website(client, rep, field, their
     assert alike(send(client, name="Another", **{field: typed})) == [("Qinghe Water", [field])]
 
 
+@pytest.mark.case(7)
 def test_nobody_is_warned_of_what_they_may_not_see(client, rep):
     make.customer(make.user(at="jinan"), name="Qinghe Water", tax_id="91130100")
 

@@ -121,6 +121,7 @@ class TestALetter:
         shared_with(make.user())
         assert self.letter().extra_headers["Message-ID"] == self.letter().extra_headers["Message-ID"]
 
+    @pytest.mark.case(35)
     def test_what_people_wrote_is_text_in_html(self):
         shared_with(make.user(), name="<img src=x onerror=alert(1)>")
         assert "<img" not in self.letter().alternatives[0][0]
@@ -128,6 +129,7 @@ class TestALetter:
     @pytest.mark.parametrize(
         "name", ["Tender\r\nBcc: thief@example.org", "Tender\nBcc: thief@example.org", "A\x07B\x1b\u2028C"]
     )
+    @pytest.mark.case(38)
     def test_a_name_with_line_breaks_stays_one_header(self, server, name):
         shared_with(make.user(name="Sun Qi"), name=name)
         delivery.deliver()
@@ -270,6 +272,7 @@ class TestSending:
 
         assert states() == {"Sun Qi": "queued", "Liu Min": "sent"}
 
+    @pytest.mark.case(38)
     def test_an_address_that_no_header_can_hold_fails_at_once(self, server):
         shared_with(make.user(name="Sun Qi", email="sun@example.org\nBcc: thief@example.org"))
         delivery.deliver()
@@ -297,6 +300,7 @@ class TestSight:
         assert len(server.mails) == 1
         assert states() == {"Sun Qi": "sent"}
 
+    @pytest.mark.case(10)
     def test_who_left_gets_no_mail(self, server):
         reader = make.user(name="Sun Qi")
         shared_with(reader)

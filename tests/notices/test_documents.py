@@ -244,6 +244,7 @@ def test_linked_twice_it_stands_there_once(client, keeper, rep):
     assert "It is linked already." in answer.content.decode()
 
 
+@pytest.mark.case(4)
 def test_one_links_only_what_one_finds_to_what_one_may_add_files_to(client, keeper, rep):
     hidden = kept(keeper, departments=[make.department("jinan")])
     document, opportunity = kept(keeper, "Open"), make.opportunity(rep, state="active")

@@ -107,6 +107,7 @@ def read(answer):
 # Bringing and reading them
 
 
+@pytest.mark.case(46)
 def test_several_are_kept_at_once_in_one_entry_and_given_out_as_they_were(client, opportunity, store):
     answer = bring(client, opportunity, brought("报价 单.pdf"), brought("plan.png", PNG))
 
@@ -125,6 +126,7 @@ def test_several_are_kept_at_once_in_one_entry_and_given_out_as_they_were(client
     assert list(differences()) == []
 
 
+@pytest.mark.case(46)
 def test_what_a_browser_shows_safely_is_shown_and_nothing_else(client, opportunity, folder):
     bring(client, opportunity, brought("plan.png", PNG), brought("offer.pdf"), brought("list.csv", b"a,b"))
     table, offer, plan = File.objects.about(opportunity)
@@ -192,6 +194,7 @@ def test_they_cost_the_same_for_one_and_for_thirty(client, opportunity, folder, 
     (brought("notes.txt", b"a\x00b"), "What is in this file is not what its name says: .txt."),
     (brought("large.pdf", PDF + bytes(1024)), "A file may have"),
 ])  # fmt: skip
+@pytest.mark.case(46)
 def test_a_file_that_is_not_taken_is_named_with_the_reason_and_the_good_ones_are_kept(
     client, opportunity, folder, settings, upload, says
 ):
@@ -223,17 +226,20 @@ def test_a_file_that_is_not_taken_is_named_with_the_reason_and_the_good_ones_are
     (".txt", "txt"),
     ("/", ""),
 ])  # fmt: skip
+@pytest.mark.case(46)
 def test_a_hostile_name_is_made_safe(name, kept):
     assert files.safe_name(name) == kept
 
 
 @given(st.text(max_size=400))
+@pytest.mark.case(46)
 def test_a_safe_name_is_safe_whatever_it_was(name):
     safe = files.safe_name(name)
     assert files.safe_name(safe) == safe
     assert len(safe) <= files.LONGEST_NAME + 1 and not set(safe) & set('/\\<>:"|?*\0\n\r') and safe.isprintable()
 
 
+@pytest.mark.case(47, 48)
 def test_too_many_at_once_and_none_at_all_are_refused(client, opportunity, folder, settings):
     settings.FILES_AT_ONCE, settings.FILES_EACH = 2, 3
     with nothing_changed():
@@ -246,6 +252,7 @@ def test_too_many_at_once_and_none_at_all_are_refused(client, opportunity, folde
     assert len(stored(folder)) == 2  # those that no row came to name are taken away again
 
 
+@pytest.mark.case(48)
 def test_an_upload_that_would_fill_the_disk_is_ended(client, opportunity, folder, settings):
     settings.UPLOAD_MOST_BYTES = 100
     with nothing_changed():
@@ -263,6 +270,7 @@ def test_they_are_brought_in_every_state(client, folder, state):
     assert File.objects.about(opportunity).count() == 1
 
 
+@pytest.mark.case(2, 4, 19)
 def test_a_stranger_finds_nothing_and_whoever_only_reads_brings_none(client, opportunity, store):
     File.add(opportunity, [brought()], by=opportunity.owner)
     file = File.objects.get()
@@ -282,6 +290,7 @@ def test_a_stranger_finds_nothing_and_whoever_only_reads_brings_none(client, opp
     assert stored(store) == [file.key]
 
 
+@pytest.mark.case(9)
 def test_a_file_whose_share_ended_is_no_longer_there(client, opportunity, store):
     File.add(opportunity, [brought()], by=opportunity.owner)
     file, guest = File.objects.get(), make.user(at="jinan")

@@ -117,6 +117,7 @@ def test_a_customer_comes_back_whole_under_its_key_with_all_that_hung_on_it(clie
         assert client.get(f"/files/{file.pk}/").getvalue().startswith(b"%PDF")
 
 
+@pytest.mark.case(13)
 def test_what_is_in_the_recycle_bin_is_nowhere_else(client, admin, rep, customer):
     file = customer.files.get()
     customer.delete_(by=rep)

@@ -280,6 +280,7 @@ class TestChanges:
 
 
 @pytest.mark.django_db
+@pytest.mark.case(14)
 def test_the_history_shows_one_entry_a_verb_and_escapes_what_people_wrote():
     rep = make.user(name="<b>Chen</b>")
     opportunity = make.opportunity(rep, name="<script>alert(1)</script>")

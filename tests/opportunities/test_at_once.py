@@ -49,6 +49,7 @@ def events(opportunity, kind):
 
 
 @pytest.mark.parametrize("name", [name for name in ACTS if name != "copy"])
+@pytest.mark.case(23)
 def test_twenty_presses_of_one_button_count_once(name):
     act = ACTS[name]
     opportunity = act.world()
@@ -76,6 +77,7 @@ def test_twenty_presses_of_copy_give_one_copy():
     assert len({answer["Location"] for answer in answers}) == 1
 
 
+@pytest.mark.case(33)
 def test_twenty_presses_of_submit_on_a_new_one_enter_and_report_one():
     owner = make.user()
     customer = make.customer(owner)
@@ -124,6 +126,7 @@ def test_a_withdrawal_and_a_decision_at_once_are_one_or_the_other():
     assert events(opportunity, "granted") + events(opportunity, "withdrawn") == 1
 
 
+@pytest.mark.case(24)
 def test_signing_and_terminating_at_once_are_one_or_the_other():
     opportunity = make.opportunity(state="active")
     deputy = make.approver(opportunity)
@@ -137,6 +140,7 @@ def test_signing_and_terminating_at_once_are_one_or_the_other():
     assert Approval.objects.about(opportunity).unfinished().count() == 1
 
 
+@pytest.mark.case(31)
 def test_two_edits_at_once_lose_nothing():
     opportunity = make.opportunity(state="active")
     edits = [Opportunity.objects.get(pk=opportunity.pk) for _side in range(2)]

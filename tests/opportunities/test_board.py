@@ -253,6 +253,7 @@ def test_a_column_shows_the_first_and_its_numbers_are_whole(client):
     assert page.content.decode().count('<article class="deal"') == AT_FIRST + 7
 
 
+@pytest.mark.case(64)
 def test_no_card_is_passed_over_or_shown_twice_by_the_pages_of_a_column():
     rep = make.user()
     day = organisation_today()
@@ -552,6 +553,7 @@ def test_what_is_not_active_is_moved_by_nobody(client, state):
             assert move(client, made, "proposal").status_code == 409
 
 
+@pytest.mark.case(2, 3)
 def test_strangers_find_nothing_to_move_and_readers_may_not(client, opportunity):
     for mover, status in ((make.user(at="jinan"), 404), (make.user(None, "gm", at="hebei"), 403)):
         client.force_login(mover)

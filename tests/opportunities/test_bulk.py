@@ -207,6 +207,7 @@ def test_the_set_is_fixed_and_what_left_it_since_is_skipped(client, rep, other, 
     assert Comment.objects.count() == 3
 
 
+@pytest.mark.case(2)
 def test_what_is_out_of_sight_is_neither_named_nor_touched(client, rep, other):
     [mine], [theirs] = drafts(rep, 1), drafts(other, 1, name="Secret")
     where = address("opportunities", "comment", [mine, theirs, 987654321])
@@ -244,6 +245,7 @@ def test_sent_twice_it_is_done_once(client, rep):
     assert (BulkRun.objects.count(), Comment.objects.count()) == (1, 2)
 
 
+@pytest.mark.case(34)
 def test_sent_again_for_something_else_it_is_asked_about_once_more(client, rep):
     mine, others, once = drafts(rep, 1), drafts(rep, 1, name="Other"), str(uuid4())
     first = client.post(address("opportunities", "comment", mine), {"once": once, "text": "Seen."})
@@ -527,6 +529,7 @@ def test_drafts_and_returned_ones_become_void_and_an_active_one_does_not(client,
     assert not Task.objects.open_about(Opportunity, [returned.pk]).exists()
 
 
+@pytest.mark.case(3)
 def test_who_may_read_alone_is_refused_row_by_row(rep):
     support = signed_in(make.user("gao", "support"))
     mine = [make.opportunity(rep, state="active") for _number in range(2)]

@@ -193,6 +193,7 @@ def test_a_closed_one_says_that_it_is(client, rep):
         assert client.post(cell(signed, "amount"), typed(signed, amount="1"), headers=SCRIPT).status_code == 409
 
 
+@pytest.mark.case(2, 3)
 def test_strangers_find_no_cell_and_readers_may_not_change_it(client, opportunity):
     given = typed(opportunity, amount="2000")
     reader, stranger = make.user(), make.user(at="jinan")

@@ -113,6 +113,7 @@ def test_a_draft_may_be_emptied_but_for_its_name(client):
         assert list(send(client, draft, name="").context["form"].errors) == ["name"]
 
 
+@pytest.mark.case(29)
 def test_won_and_lost_are_not_reached_by_editing(client, opportunity):
     client.force_login(opportunity.owner)
     for key in ("won", "lost"):
@@ -145,6 +146,7 @@ def test_a_new_customer_takes_the_follow_ups_along_and_the_old_ones_people_go(op
 # Somebody else wrote meanwhile
 
 
+@pytest.mark.case(30)
 def test_a_stale_form_keeps_the_typed_text_shows_both_and_saves_when_sent_again(client, opportunity):
     client.force_login(opportunity.owner)
     stale = typed(opportunity, description="What I wrote.", name="My name for it")
@@ -166,6 +168,7 @@ def test_a_stale_form_keeps_the_typed_text_shows_both_and_saves_when_sent_again(
     assert last_event(opportunity).changes["description"] == ["What the manager wrote.", "What I wrote."]
 
 
+@pytest.mark.case(32)
 def test_save_edit_save_again_without_reloading_the_list_works(client, opportunity):
     client.force_login(opportunity.owner)
     assert send(client, opportunity, name="One").status_code == 302

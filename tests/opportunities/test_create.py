@@ -177,6 +177,7 @@ def test_where_every_open_stage_is_retired_it_says_what_is_missing(client, rep):
     assert "The pipeline has no stage for this." in answers[0].content.decode()
 
 
+@pytest.mark.case(33)
 def test_the_same_form_sent_again_leads_to_the_same_opportunity(client, rep):
     key = str(client.get(NEW).context["form"]["once"].value())
     first = client.post(NEW, {"name": "A", "once": key, "act": "save"})
@@ -184,6 +185,7 @@ def test_the_same_form_sent_again_leads_to_the_same_opportunity(client, rep):
         assert client.post(NEW, {"name": "A", "once": key, "act": "save"})["Location"] == first["Location"]
 
 
+@pytest.mark.case(33)
 def test_two_people_may_enter_the_same(client, rep):
     client.post(NEW, {"name": "A", "act": "save"})
     client.force_login(make.user())

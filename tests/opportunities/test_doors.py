@@ -32,6 +32,7 @@ def all_acts(opportunity):
 
 
 @CAN
+@pytest.mark.case(65)
 def test_it_is_done_in_each_state_that_allows_it_and_leaves_one_event(client, name, state):
     act = ACTS[name]
     opportunity = act.world(state)
@@ -49,6 +50,7 @@ def test_it_is_done_in_each_state_that_allows_it_and_leaves_one_event(client, na
 
 
 @pytest.mark.parametrize("state", STATES)
+@pytest.mark.case(26)
 def test_no_other_state_allows_it_and_its_page_says_so_before_anything_is_typed(client, state):
     opportunity = in_state(state)
     manager = make.user(None, "opportunity_manager", at="head-office")
@@ -66,6 +68,7 @@ def test_no_other_state_allows_it_and_its_page_says_so_before_anything_is_typed(
 
 
 @SOME_STATE
+@pytest.mark.case(1, 2)
 def test_a_stranger_finds_nothing_there(client, state):
     opportunity = in_state(state)
     acts = all_acts(opportunity)
@@ -80,6 +83,7 @@ def test_a_stranger_finds_nothing_there(client, state):
 
 
 @SOME_STATE
+@pytest.mark.case(3)
 def test_a_reader_may_not(client, state):
     opportunity = in_state(state)
     acts = all_acts(opportunity)
@@ -95,6 +99,7 @@ def test_a_reader_may_not(client, state):
                 assert client.get(address(opportunity, act.page)).status_code in (403, 405), act.page
 
 
+@pytest.mark.case(18)
 def test_nobody_who_is_not_signed_in_may(client):
     opportunity = in_state("active")
     acts = all_acts(opportunity)
@@ -107,6 +112,7 @@ def test_nobody_who_is_not_signed_in_may(client):
 
 
 @SOME_STATE
+@pytest.mark.case(20, 21)
 def test_looking_changes_nothing_and_no_other_method_is_taken(client, state):
     opportunity = in_state(state)
     acts = all_acts(opportunity)
@@ -122,6 +128,7 @@ def test_looking_changes_nothing_and_no_other_method_is_taken(client, state):
 
 
 @EACH
+@pytest.mark.case(26)
 def test_the_same_page_sent_again_counts_once(client, name):
     act = ACTS[name]
     opportunity = act.world()
@@ -135,6 +142,7 @@ def test_the_same_page_sent_again_counts_once(client, name):
 
 
 @pytest.mark.parametrize("name", VERSIONED)
+@pytest.mark.case(30)
 def test_a_page_that_showed_an_older_version_changes_nothing(client, name):
     act = ACTS[name]
     opportunity = act.world()
@@ -148,6 +156,7 @@ def test_a_page_that_showed_an_older_version_changes_nothing(client, name):
     assert client.post(address(opportunity, act.page), data).status_code == 302
 
 
+@pytest.mark.case(41)
 def test_a_version_or_key_that_is_none_is_no_crash(client):
     opportunity = in_state("active")
     acts = all_acts(opportunity)
@@ -163,6 +172,7 @@ def test_a_version_or_key_that_is_none_is_no_crash(client):
                 assert client.post(f"/opportunities/{key}/{act.page}/", data).status_code == 404
 
 
+@pytest.mark.case(9)
 def test_an_owner_who_is_no_longer_in_charge_finds_nothing(client):
     opportunity = in_state("active")
     acts = all_acts(opportunity)
@@ -175,6 +185,7 @@ def test_an_owner_who_is_no_longer_in_charge_finds_nothing(client):
             assert client.post(address(opportunity, act.page), data).status_code == 404
 
 
+@pytest.mark.case(11)
 def test_a_manager_who_lost_the_role_may_no_longer_correct(client):
     act = ACTS["correct"]
     opportunity = act.world()

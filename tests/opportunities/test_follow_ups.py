@@ -212,6 +212,7 @@ def test_who_may_add_is_what_the_table_says(client, opportunity):
                     make.follow_up(opportunity, by=person)
 
 
+@pytest.mark.case(4)
 def test_a_stranger_finds_nothing(client, opportunity):
     follow_up = make.follow_up(opportunity)
     stranger = make.user(at="jinan")
@@ -226,6 +227,7 @@ def test_a_stranger_finds_nothing(client, opportunity):
             follow_up.change(by=stranger, content="Mine now.")
 
 
+@pytest.mark.case(4)
 def test_in_the_body_no_other_record_is_named(client, rep, opportunity):
     other = make.opportunity()
     client.post(
@@ -534,6 +536,7 @@ def test_fifty_cost_no_more_queries_than_one(client, rep, kind):
     assert costs[1] == costs[2] <= 10
 
 
+@pytest.mark.case(14)
 def test_the_history_names_no_contact_to_those_who_see_the_opportunity_alone(client):
     opportunity = make.opportunity(state="active")
     first, second = (make.contact(opportunity.customer, name=name) for name in ("Ding Yan", "Meng Jie"))

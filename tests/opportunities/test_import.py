@@ -186,6 +186,7 @@ def test_what_one_does_not_see_is_not_there_already(rep):
     assert counts(run) == (1, 0, 0, 0, 0)
 
 
+@pytest.mark.case(29)
 def test_a_won_or_lost_stage_comes_in_by_approval_only(rep):
     run = checked(signed_in(rep), "opportunities", "name,stage\nA,Won\nB,终止\nC,方案报价\n")
 

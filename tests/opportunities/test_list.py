@@ -100,6 +100,7 @@ def test_drafts_of_others_are_in_nobodys_list_but_the_chiefs_see_the_rest():
     assert names(gm) == ["reported"]
 
 
+@pytest.mark.case(7)
 def test_nothing_of_a_stranger_is_in_list_search_count_or_sum(client):
     stranger = factories.opportunity(
         factories.user(at="jinan", name="Secret Person"), name="Secret deal", amount=Decimal("77777.00"), state="active"

@@ -349,6 +349,7 @@ def test_a_follow_ups_contact_whom_the_reader_does_not_see_is_not_named(client):
     assert "Canary Contact" not in page(client, opportunity, guest)
 
 
+@pytest.mark.case(35)
 def test_what_people_wrote_is_shown_and_never_run(client):
     bad = "<script>alert(1)</script>{{7*7}}<img src=x onerror=alert(1)>"
     opportunity = make.opportunity(make.user(), name=bad, description=bad)

@@ -84,6 +84,7 @@ def test_what_makes_no_sense_is_refused_at_the_field(client, opportunity):
         assert "departments" in share(client, opportunity, departments="Atlantis").context["form"].errors
 
 
+@pytest.mark.case(9)
 def test_ending_it_takes_sight_away_at_once(client, opportunity):
     guest = make.user("guest", name="Sun Qi", at="jinan")
     department = make.department("shandong")
