@@ -1,9 +1,9 @@
 """
-Django's SQLite, but for three things. One is how a transaction waits for the one lock there is. SQLite has who waits ask
-again ever more rarely, up to every tenth of a second, and the lock goes to who happens to ask: beside a job that writes
-in many short transactions somebody who saves would wait for seconds. Here all ask every millisecond, and get it in its
-next pause. Another is how a whole database is emptied: see crm.only_grows. And it has a function that says JSON as
-PostgreSQL does: see crm.rows.
+Django's SQLite, but for three things. One is how a transaction waits for the one lock there is. SQLite has who waits
+ask again ever more rarely, up to every tenth of a second, and the lock goes to who happens to ask: beside a job that
+writes in many short transactions somebody who saves would wait for seconds. Here all ask every millisecond, and get it
+in its next pause. Another is how a whole database is emptied: see crm.only_grows. And it has a function that says JSON
+as PostgreSQL does: see crm.rows.
 """
 
 import time
