@@ -6,7 +6,7 @@ PYTHON := $(shell for python in python3 python3.14 python3.13 python3.12 python3
 endif
 PY = .venv/bin/python
 
-.PHONY: set-up run test lint torture faults bench messages screenshots lock clean help python
+.PHONY: set-up run test lint torture sweep faults bench messages screenshots lock clean help python
 
 set-up: python ## install what Pursuit needs, into this folder
 	@$(PYTHON) scripts/set_up.py run
@@ -27,6 +27,9 @@ torture: set-up-test ## the long tests: faults, permission sweep, hostile cases,
 
 faults: set-up-test ## the faults that the product must bear, short and long: docs/faults.md
 	@$(PY) -m pytest -m "torture or not torture" tests/faults -rs
+
+sweep: set-up-test ## the permission sweep: every address, as everybody, by every method, against a table written by hand
+	@$(PY) -m pytest -m "torture or not torture" tests/sweep
 
 bench: set-up-test ## how fast it is, beside a bare Django application, at 100,000 opportunities (ROWS=… for others)
 	@$(PY) -m tests.bench $(ROWS)
