@@ -10,6 +10,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef
 from django.utils.translation import gettext_lazy as _
 
+from crm import sign_in
 from crm.holding import rights
 from crm.models import Audit, Department, User
 from crm.permissions import allows
@@ -148,6 +149,21 @@ def _address(person, email):
     person.email, person.email_wanted = email, ""
     person.save(update_fields=["email", "email_wanted"])
     EmailAddress.objects.filter(user=person).delete()  # or a link to a new password would go to the old address too
+
+
+@whole()
+def want_password(person):
+    """This will mail `person` a link to another password. Nobody waits for the mail: that would tell who is known."""
+    Delivery.write_to(person.email, person, "password_wanted", username=person.username)
+
+
+class ResetPasswordForm(sign_in.ResetPasswordForm):
+    """The address that a link is sent to, by the outbox, if somebody has it."""
+
+    def save(self, request, **kwargs):
+        for person in self.users:
+            want_password(person)
+        return self.cleaned_data["email"]
 
 
 def was_invited():

@@ -228,7 +228,7 @@ ACCOUNT_ADAPTER = "crm.sign_in.Adapter"
 ACCOUNT_FORMS = {
     "login": "crm.sign_in.LoginForm",
     "change_password": "crm.sign_in.ChangePasswordForm",
-    "reset_password": "crm.sign_in.ResetPasswordForm",
+    "reset_password": "crm.people.ResetPasswordForm",
     "reset_password_from_key": "crm.sign_in.ResetPasswordKeyForm",
     "reauthenticate": "crm.sign_in.ReauthenticateForm",
 }

@@ -4,7 +4,6 @@ import time
 import unicodedata
 from datetime import timedelta
 from math import ceil
-from urllib.parse import urlsplit
 
 from allauth.account import app_settings
 from allauth.account import forms as allauth_forms
@@ -13,7 +12,6 @@ from allauth.account.internal.flows.login import get_authentication_records
 from allauth.account.utils import user_pk_to_url_str
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.core.internal import ratelimit
-from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.password_validation import MinimumLengthValidator
 from django.contrib.auth.views import redirect_to_login
@@ -58,6 +56,12 @@ class Adapter(DefaultAccountAdapter):
     def is_open_for_signup(self, request):
         return False
 
+    def is_safe_url(self, url):
+        try:
+            return super().is_safe_url(url)
+        except ValueError:  # no address at all, such as //[::1
+            return False
+
     def login(self, request, user):
         if not user.is_active:  # between the password and the second step
             raise ImmediateHttpResponse(self.respond_user_inactive(request, user))
@@ -92,9 +96,6 @@ class Adapter(DefaultAccountAdapter):
 
     def get_password_change_redirect_url(self, request):
         return reverse("profile")
-
-    def get_reset_password_from_key_url(self, key):
-        return settings.SITE_URL + urlsplit(super().get_reset_password_from_key_url(key)).path
 
     def _get_login_attempts_cache_key(self, request, **credentials):
         # allauth counts per host name too, so whoever may choose a Host header could begin anew with each. Accents,

@@ -176,7 +176,7 @@ def _told(delivery, reader):
 
 def _address(delivery):
     """This will give where the link leads: to one's account, to the task that waits, or to the record."""
-    if delivery.kind == "invited":
+    if delivery.kind in ("invited", "password_wanted"):
         return way_in(delivery.to)
     if delivery.kind == "email_wanted":
         return email_link(delivery.to, delivery.address)

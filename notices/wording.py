@@ -149,6 +149,10 @@ TOLD = {
         "%(who)s invites you to Pursuit. Your user name is %(username)s. Choose a password by the link within seven "
         "days; later, “Forgot password?” sends another."
     ),
+    "password_wanted": gettext_lazy(
+        "Somebody, hopefully you, asked for a new password for “%(username)s”. Choose it by the link, within one hour. "
+        "If it was not you, do nothing: the old password goes on working."
+    ),
     "email_wanted": gettext_lazy(
         "You want mails of Pursuit to come to this address. Confirm by the link, within a day, that it is yours. If "
         "you know nothing of it, do nothing."
@@ -191,6 +195,7 @@ TOLD = {
 SUBJECTS = {
     "handed_over": gettext_lazy("Work was handed over to you"),
     "invited": gettext_lazy("Your invitation to Pursuit"),
+    "password_wanted": gettext_lazy("Pursuit: choose a new password"),
     "email_wanted": gettext_lazy("Confirm your e-mail address"),
     "email_changed": gettext_lazy("Your e-mail address was changed"),
     "email_removed": gettext_lazy("Your e-mail address was taken away"),

@@ -90,7 +90,7 @@ def test_one_chooses_for_each_kind_that_is_told_whether_to_hear_of_it():
     asked_for = [kind for _label, kinds in GROUPS.values() for kind in kinds]
     told = {kind for kind, told, _where in WRITTEN if told}
     assert sorted(asked_for) == sorted(
-        told - {"invited", "email_wanted", "email_changed", "email_removed", "two_step_reset"}
+        told - {"invited", "password_wanted", "email_wanted", "email_changed", "email_removed", "two_step_reset"}
     )  # one's account is no choice
 
 
