@@ -252,7 +252,7 @@ class AnnouncementQuerySet(models.QuerySet):
 
     def search(self, text):
         """This will narrow to those that have each word of `text` in their title or their text."""
-        for word in text.split():
+        for word in text[:200].split():
             word = ascii_lower(word)
             self = self.filter(Q(title__ascii_lower__contains=word) | Q(body__ascii_lower__contains=word))
         return self
