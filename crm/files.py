@@ -210,6 +210,7 @@ def answer(file, *, inline):
     # A sandbox would keep the browser's own viewer from showing a PDF, in which scripts have no rights here anyway.
     alone = "" if file.kind == "application/pdf" else "; sandbox"
     response.headers["Content-Security-Policy"] = (
-        f"default-src 'none'; style-src 'unsafe-inline'; object-src 'self'{alone}"
+        "default-src 'none'; style-src 'unsafe-inline'; object-src 'self'; base-uri 'none'; form-action 'none'; "
+        f"frame-ancestors 'none'{alone}"
     )
     return response
