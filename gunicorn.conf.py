@@ -7,7 +7,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "crm.settings")
 from django.conf import settings
 
 wsgi_app = "crm.wsgi:application"
-worker_class = "gthread"
+worker_class = "crm.slow.Worker"  # of threads, none of which waits for slow senders
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
 threads = 8
 preload_app = True  # loaded once, before the processes are forked: what they need lies in memory once

@@ -4,7 +4,7 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent
-from django.http import HttpResponseBadRequest, HttpResponseNotAllowed
+from django.http import HttpResponseBadRequest, HttpResponseNotAllowed, UnreadablePostError
 from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.utils import timezone, translation
@@ -71,6 +71,22 @@ def private(get_response):
         response = get_response(request)
         response.headers.setdefault("Cache-Control", "no-store")
         return response
+
+    return answer
+
+
+def whole(get_response):
+    """
+    This will do nothing with a form that was not sent to its end: what is left of it might mean something else. It
+    stands before whatever else reads forms.
+    """
+
+    def answer(request):
+        try:
+            request.POST  # noqa: B018  reads it
+        except UnreadablePostError as error:
+            return not_understood(request, error)
+        return get_response(request)
 
     return answer
 

@@ -82,11 +82,25 @@ def test_whoever_may_edit_changes_the_fields_of_the_form_and_nothing_else():
     opportunity.share(by=opportunity.owner, people=[guest], may_edit=True)
     before = Opportunity.objects.filter(pk=opportunity.pk).values().get()
     more = {
-        "owner": other.pk, "owner_id": guest.pk, "owner[id]": guest.pk, "owner.id": guest.pk, "created_by": guest.pk,
-        "state": "signed", "approved_amount": "1", "number": "OP2020-000001", "id": other.pk, "pk": other.pk,
-        "department": guest.department_id, "department_id": guest.department_id, "base_cents": "1", "list_key": "1",
-        "created_at": "2001-01-01", "closed_on": "2001-01-01", "external_number": "1", "is_staff": "on",
-    }  # fmt: skip
+        "owner": other.pk,
+        "owner_id": guest.pk,
+        "owner[id]": guest.pk,
+        "owner.id": guest.pk,
+        "created_by": guest.pk,
+        "state": "signed",
+        "approved_amount": "1",
+        "number": "OP2020-000001",
+        "id": other.pk,
+        "pk": other.pk,
+        "department": guest.department_id,
+        "department_id": guest.department_id,
+        "base_cents": "1",
+        "list_key": "1",
+        "created_at": "2001-01-01",
+        "closed_on": "2001-01-01",
+        "external_number": "1",
+        "is_staff": "on",
+    }
 
     answer = signed_in(guest).post(address(opportunity, "edit"), typed(opportunity, name="Another name") | more)
 
@@ -268,9 +282,14 @@ def test_a_selection_that_names_ones_own_and_anothers_touches_ones_own_alone():
     where = f"/opportunities/bulk/transfer/?pk={mine.pk}&pk={theirs.pk}"
     page = client.get(where)
 
-    answer = client.post(f"{where}&pk={theirs.pk}", {
-        "once": page.context["once"], "owner_id": colleague.pk, "pk": theirs.pk,
-    })  # fmt: skip
+    answer = client.post(
+        f"{where}&pk={theirs.pk}",
+        {
+            "once": page.context["once"],
+            "owner_id": colleague.pk,
+            "pk": theirs.pk,
+        },
+    )
 
     assert answer.status_code == 302
     assert Opportunity.objects.get(pk=mine.pk).owner == colleague
