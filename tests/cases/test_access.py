@@ -6,6 +6,7 @@ from html import unescape
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from crm.models import User
@@ -16,7 +17,7 @@ from tests import factories as make
 from tests.asserting import not_there
 from tests.digest import nothing_changed
 from tests.importing import signed_in
-from tests.opportunities.acts import address, in_state, typed
+from tests.opportunities.acts import ACTS, address, in_state, typed
 
 pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
 
@@ -294,3 +295,32 @@ def test_a_selection_that_names_ones_own_and_anothers_touches_ones_own_alone():
     assert answer.status_code == 302
     assert Opportunity.objects.get(pk=mine.pk).owner == colleague
     assert Opportunity.objects.get(pk=theirs.pk).owner == theirs.owner
+
+
+@pytest.mark.case(22)
+@pytest.mark.parametrize("name", ACTS)
+def test_an_act_is_done_with_the_token_of_ones_own_browser_and_with_no_other(name):
+    act = ACTS[name]
+    opportunity = act.world()
+    data, actor = act.sends(opportunity), act.actor(opportunity)
+    mine, theirs = strict(actor), strict(make.user())
+    where = address(opportunity, act.page)
+
+    with nothing_changed():
+        for token in (None, "", "a" * 64, token_of(theirs), token_of(mine)[::-1]):
+            sent = data if token is None else data | {"csrfmiddlewaretoken": token}
+            assert mine.post(where, sent).status_code == 403
+            assert mine.post(where, sent, headers={"HX-Request": "true", "X-CSRFToken": token or ""}).status_code == 403
+    assert mine.post(where, data | {"csrfmiddlewaretoken": token_of(mine)}).status_code == 302
+
+
+def strict(person):
+    """This will give a browser in which somebody is signed in, and which asks for tokens as a real one is asked."""
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(person)
+    return client
+
+
+def token_of(client):
+    """This will give the token that a page has in this browser."""
+    return re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', client.get("/").content.decode())[1]
