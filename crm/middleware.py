@@ -3,6 +3,7 @@
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
+from django.contrib.sessions.exceptions import SessionInterrupted
 from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent
 from django.http import HttpResponseBadRequest, HttpResponseNotAllowed, UnreadablePostError
 from django.shortcuts import render
@@ -12,6 +13,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import trans_real
 
+from crm import outages
 from crm.organisation import Organisation
 from crm.verbs import Refused
 
@@ -126,7 +128,12 @@ TOO_MUCH = {
 
 
 def not_understood(request, exception):
-    """This will answer 400; where it was too much, it says of what. No frame: that would read what was sent."""
+    """
+    This will answer 400; where it was too much, it says of what. No frame: that would read what was sent. What Django
+    says of a session that could not be kept is no fault of who asked.
+    """
+    if isinstance(exception, SessionInterrupted):
+        return outages.without_session(request, exception)
     limits = {
         "fields": f"{settings.DATA_UPLOAD_MAX_NUMBER_FIELDS:,}",
         "files": settings.DATA_UPLOAD_MAX_NUMBER_FILES,

@@ -4,6 +4,7 @@ import logging
 import sys
 from contextlib import suppress
 
+from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import SuspiciousOperation
 from django.db import InterfaceError, OperationalError
 from django.http import HttpResponseServerError
@@ -25,16 +26,29 @@ def is_told_by(error):
 
 
 def broken(request):
-    """
-    This will answer what ended in an error: 503 where database or disk could not be used, else 500. Neither page has
-    the frame, since that asks the database.
-
-    What was sent stands on the page, to be sent again: under the same key (`crm.once`) or version, so that what was
-    done, and could not be answered, is not done twice.
-    """
+    """This will answer what ended in an error: 503 where database or disk could not be used, else 500. No frame."""
     error = sys.exception()
-    if not is_told_by(error):
-        return HttpResponseServerError(render_to_string("500.html"))
+    return out_of_reach(request, error) if is_told_by(error) else HttpResponseServerError(render_to_string("500.html"))
+
+
+def without_session(request, error):
+    """
+    This will answer where what was done could not be noted in the session, as `error`, a SessionInterrupted, says: the
+    database was out of reach by then, or the session was ended meanwhile.
+    """
+    while error is not None:
+        if is_told_by(error):
+            return out_of_reach(request, error)
+        error = error.__context__
+    return redirect_to_login(request.get_full_path())
+
+
+def out_of_reach(request, error):
+    """
+    This will answer 503, on a page without frame, since that asks the database. What was sent stands on it, to be sent
+    again: under the same key (`crm.once`) or version, so that what was done, and could not be answered, is not done
+    twice.
+    """
     logger.error("%s %s: database or disk cannot be used. %s", request.method, request.path, error)
     if isinstance(error, OSError):
         sent = []  # to read more of what comes in may need room that is not there

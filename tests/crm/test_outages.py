@@ -5,7 +5,9 @@ from contextlib import closing, contextmanager
 from uuid import uuid4
 
 import pytest
-from django.db import connection
+from django.contrib.sessions.models import Session
+from django.db import connection, transaction
+from django.db.models.signals import post_save
 from django.test import Client
 
 from opportunities.models import Opportunity
@@ -115,3 +117,52 @@ def test_a_table_that_is_not_there_is_an_error_of_ours(client):
             cursor.execute("ALTER TABLE away RENAME TO opportunities_opportunity")
     assert answer.status_code == 500
     assert "Something broke on our side" in answer.content.decode()
+
+
+@contextmanager
+def once_it_is_saved(then):
+    """Once a follow-up has been committed, and before the session is, `then` happens."""
+
+    def saved(**_signal):
+        transaction.on_commit(then)
+
+    post_save.connect(saved, sender=make.FollowUp)
+    try:
+        yield
+    finally:
+        post_save.disconnect(saved, sender=make.FollowUp)
+
+
+def called(client, opportunity):
+    """This will add a follow-up, whose type the session notes."""
+    data = {"kind": make.FollowUpKind.objects.get(key="visit").pk, "content": "Called.", "at": "2026-01-02T10:00"}
+    data |= {"once": "5f0c8f0e-8f4b-4b9e-9d57-6b1f3a3f0a11"}
+    return client.post(f"/opportunities/{opportunity.pk}/follow-up/", data)
+
+
+def test_where_it_goes_away_between_the_record_and_the_session_nobody_hears_that_nothing_was_done(client, rep):
+    opportunity = make.opportunity(rep)
+    right = connection.settings_dict["NAME"]
+
+    def go_away():
+        connection.settings_dict["NAME"] = "/nowhere/at/all" if connection.vendor == "sqlite" else "nowhere_at_all"
+        connection.close()
+
+    try:
+        with once_it_is_saved(go_away):
+            answer = called(client, opportunity)
+    finally:
+        connection.settings_dict["NAME"] = right
+    assert answer.status_code == 503
+    assert "what was done already is not done twice" in answer.content.decode()
+    assert called(client, opportunity).status_code == 302
+    assert make.FollowUp.objects.count() == 1
+
+
+def test_who_is_signed_out_while_a_form_is_done_is_led_to_sign_in(client, rep):
+    opportunity = make.opportunity(rep)
+    with once_it_is_saved(Session.objects.all().delete):
+        answer = called(client, opportunity)
+    assert answer.status_code == 302
+    assert answer["Location"].startswith("/accounts/login/")
+    assert make.FollowUp.objects.count() == 1

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -55,21 +55,20 @@ class Cluster:
             self.someone_else = ["runuser", "-u", "postgres", "--"]
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
-        self.place = {"HOST": "127.0.0.1", "PORT": self.port, "USER": "postgres", "PASSWORD": "", "NAME": "pursuit"}
+        self.place = {"HOST": "127.0.0.1", "PORT": self.port, "USER": "postgres", "PASSWORD": "", "NAME": "postgres"}
 
     def __enter__(self):
         self.run("initdb", "-U", "postgres", "--auth=trust", "-E", "UTF8", "--locale=C.UTF-8")
         self.start()
-        self.run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", "pursuit", data=False)
         return self
 
     def __exit__(self, *_error):
-        self.stop()
+        with suppress(subprocess.CalledProcessError):  # it may have ended already
+            self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def run(self, program, *arguments, data=True):
-        where = ["-D", self.folder / "data"] if data else []
-        command = [*self.someone_else, FOUND / program, *where, *arguments]
+    def run(self, program, *arguments):
+        command = [*self.someone_else, FOUND / program, "-D", self.folder / "data", *arguments]
         subprocess.run(command, cwd=self.folder, check=True, stdout=subprocess.DEVNULL)
 
     def start(self):
