@@ -118,7 +118,7 @@ class Table:
             {"moment": f"{name} AT TIME ZONE 'UTC'", "pieces": f"array_to_string({name}, ' ')"}.get(kind, name)
             for name, kind in self._quoted_columns()
         )
-        order = connection.ops.quote_name(self.key) + (' COLLATE "C"' if self.columns[self.key] == "text" else "")
+        order = connection.ops.quote_name(self.key) + (' COLLATE "C"' if self.columns.get(self.key) == "text" else "")
         with connection.cursor() as cursor:
             cursor.execute("SET datestyle = ISO")
             with cursor.copy(f"COPY (SELECT {said} FROM {self.quoted} ORDER BY {order}) TO STDOUT") as rows:  # noqa: S608  names of our own

@@ -22,6 +22,7 @@ from django.utils.translation import gettext_lazy as _
 
 from crm import files
 from crm.custom_values import CustomValue, refuse_taken
+from crm.exports import ExportRun
 from crm.models import Audit
 from crm.names import Picklist
 from crm.permissions import allows
@@ -247,3 +248,10 @@ class _Fitting:
             named = successor(named) if isinstance(named, Picklist) else named
             self.found[model, pk] = named and named.pk
         return self.found[model, pk]
+
+
+def named_files():
+    """This will give what is in the storage "files" and is somebody's: {key: digest, "" where no row says it}."""
+    named = dict.fromkeys(ExportRun.objects.exclude(key="").values_list("key", flat=True), "")
+    named |= dict.fromkeys(Recycled.objects.file_keys(), "")
+    return named | dict(File.objects.values_list("key", "sha256"))

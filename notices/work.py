@@ -3,12 +3,10 @@
 from contextlib import suppress
 
 from crm import files
-from crm.exports import ExportRun
 from crm.schedule import daily, every
 from crm.verbs import Gone
 from notices import delivery
-from notices.files import File
-from notices.recycle import Recycled
+from notices.recycle import Recycled, named_files
 
 
 @every("deliver", seconds=5)
@@ -26,10 +24,8 @@ def gather():
 @daily("sweep_files", at="03:40")
 def sweep_files():
     """This will delete stored files that no record has any more."""
-    named = set(File.objects.values_list("key", flat=True)) | Recycled.objects.file_keys()
-    named |= set(ExportRun.objects.values_list("key", flat=True))
-    # And once more: what was restored in between was in neither place when that was read.
-    files.sweep(named | set(File.objects.values_list("key", flat=True)))
+    # Asked twice: what was restored in between was in neither place when that was read.
+    files.sweep(named_files().keys() | named_files().keys())
 
 
 @daily("empty_recycle_bin", at="03:20")
