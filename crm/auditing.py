@@ -13,9 +13,8 @@ from django.core.cache import cache
 from django.db import DatabaseError
 from django.utils.translation import gettext_lazy as _
 
-from crm.logs import path_of
+from crm.logs import came_from, path_of
 from crm.models import Audit
-from crm.request_log import where_from
 
 MOST = 20
 MOST_OF_STRANGERS = 200
@@ -96,14 +95,13 @@ def _is_of_a_record(request):
 def note(request, status):
     """This will write the entry of one refusal, unless there were too many lately."""
     by = request.user if request.user.is_authenticated else None
-    address = where_from(request)
-    count = _counted(f"person-{by.pk}" if by else f"address-{address}")
+    count = _counted(f"person-{by.pk}" if by else f"address-{came_from.get()}")
     if count > MOST or (by is None and _counted("strangers") > MOST_OF_STRANGERS):
         return
     data = {"status": status, "method": request.method[:10], "path": path_of(request), "request": request.id}
     if count == MOST:
         data["further"] = "not noted for the rest of this hour"
-    Audit.note("refused", by=by, address=address, **data)
+    Audit.note("refused", by=by, **data)
 
 
 def _counted(who):

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 
 around = ContextVar("around", default=MappingProxyType({}))  # {"request": its id}, {"job": its number}
+came_from = ContextVar("came_from", default="")  # the address of who asks for what is being done
 
 SECRET = re.compile(r"(/accounts/password/reset/key/|/profile/email/).+")  # what follows lets in whoever knows it
 LONGEST_PATH = 200  # characters that are written of one

@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from crm.functions import Joined
+from crm.logs import came_from
 from crm.names import Named
 
 
@@ -349,8 +350,8 @@ class Audit(models.Model):
 
     @classmethod
     def note(cls, kind, *, by=None, address="", **data):
-        """This will write one audit row; `data` is JSON."""
-        return cls.objects.create(kind=kind, by=by, address=address or "", data=data)
+        """This will write one audit row; `data` is JSON. The address is that of the request, unless it is given."""
+        return cls.objects.create(kind=kind, by=by, address=address or came_from.get(), data=data)
 
 
 class Photo(models.Model):

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.db import connection
 
-from crm.logs import around, path_of
+from crm.logs import around, came_from, path_of
 from crm.sign_in import address_of
 
 logger = logging.getLogger("crm.requests")
@@ -42,7 +42,7 @@ def lines(get_response):
     """
     This will give each request an id, which its answer bears too, and write its line once its answer is made.
 
-    The id is not taken back from around what follows: a long export is written after its answer has passed here.
+    Neither that nor the address is taken back: a long export is written after its answer has passed here.
     """
 
     def answer(request):
@@ -50,6 +50,7 @@ def lines(get_response):
         request.id = given if SANE.fullmatch(given) else uuid.uuid4().hex
         request.cost = cost = Cost()
         around.set({"request": request.id})
+        came_from.set(where_from(request))
         with connection.execute_wrapper(cost):
             response = get_response(request)
         cost.seconds = time.perf_counter() - cost.began
@@ -74,7 +75,7 @@ def write(request, response):
         "db_ms": round(1000 * request.cost.query_seconds),
         "bytes": size_of(response),
         "user": person and person.pk,
-        "address": where_from(request),
+        "address": came_from.get(),
         "htmx": "HX-Request" in request.headers,
     }
     slow = milliseconds >= settings.SLOW_REQUEST_MS

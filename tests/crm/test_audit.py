@@ -265,6 +265,12 @@ def test_older_entries_follow_page_by_page_at_the_same_cost(client, administrato
     assert seen == list(range(119, -1, -1))
 
 
+def test_whatever_is_noted_during_a_request_names_the_address_that_it_came_from(client, administrator, settings):
+    settings.ALLAUTH_TRUSTED_PROXY_COUNT = 1
+    client.get("/people/?export=csv", headers={"x-forwarded-for": "203.0.113.7"})
+    assert Audit.objects.get(kind="exported").address == "203.0.113.7"
+
+
 def test_it_goes_out_as_a_file_and_that_is_noted(client, administrator):
     Audit.note("rights_changed", by=administrator, address="203.0.113.7", user="=1+1")
     answer = client.get("/audit/?export=csv&kind=rights_changed")

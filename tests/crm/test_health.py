@@ -34,6 +34,21 @@ def test_healthz_is_green_with_a_database_and_a_worker(client, worker):
     assert [pulse.worker for pulse in WorkerPulse.objects.all()] == ["one"], "what was written to see was taken back"
 
 
+def test_what_is_written_to_see_is_committed_for_a_full_disk_takes_what_is_rolled_back(client, worker):
+    if connection.vendor != "sqlite":
+        pytest.skip("PostgreSQL does not tell one connection what another has committed.")
+
+    def version():
+        with connection.cursor() as cursor:
+            return cursor.execute("PRAGMA data_version").fetchone()[0]
+
+    before = version()
+    assert client.get("/livez").status_code == 200
+    assert version() == before
+    assert client.get("/healthz").status_code == 200
+    assert version() != before
+
+
 def test_healthz_is_red_without_a_worker(client):
     answer = client.get("/healthz")
     assert answer.status_code == 503
