@@ -40,7 +40,8 @@ def lines_of_requests(written):
     return [line for line in written()[0] if line["logger"] == "crm.requests"]
 
 
-def test_a_request_has_one_line_that_says_what_it_was_and_what_it_took(client, written):
+def test_a_request_has_one_line_that_says_what_it_was_and_what_it_took(client, written, settings):
+    settings.SLOW_REQUEST_MS = 600_000  # on whatever machine
     person = make.user()
     client.force_login(person)
     with CaptureQueriesContext(connection) as asked:
@@ -185,9 +186,9 @@ def test_what_lets_somebody_in_is_written_nowhere(client, written):
         client.get(address.rstrip("/"))
         client.get(address + "x/")
         client.post(address, headers={"cookie": ""})
-    secrets = [address.strip("/").rpartition("/")[2].rpartition("-")[2] for address in addresses]
-    assert len(secrets) == 2
-    assert all(len(secret) > 10 for secret in secrets)
+    way, mail = (address.strip("/").rpartition("/")[2] for address in addresses)
+    secrets = [way.partition("-")[2], mail]
+    assert all(len(secret) > 20 for secret in secrets)
     assert not [secret for secret in secrets if secret in str(written())]
     assert "/accounts/password/reset/key/" in str(written())
 
