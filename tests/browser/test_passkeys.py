@@ -6,7 +6,7 @@ import pytest
 from allauth.mfa.models import Authenticator
 from playwright.sync_api import expect
 
-from crm.models import Audit
+from crm.models import Audit, User
 from tests import factories as make
 from tests.browser.desk import Desk, wrong_with
 from tests.crm.test_two_step import code_of
@@ -69,6 +69,12 @@ def test_a_passkey_is_added_and_signs_in_without_a_password(sign_in, rep):
     desk.page.wait_for_url(re.compile(r"^http://[^/]+/opportunities/$"))
     assert Audit.objects.filter(kind="sign_in").first().data == {"steps": ["webauthn"]}
     assert Authenticator.objects.get(type="webauthn").last_used_at is not None
+
+    sign_out(desk)
+    User.objects.filter(pk=rep.pk).update(is_active=False)
+    desk.press("Sign in with a passkey")
+    desk.sees("This account is closed")
+    assert Audit.objects.filter(kind="sign_in").count() == 2  # of the window, and of the passkey before
 
 
 def test_a_passkey_is_the_second_step_after_the_password_and_says_again_who_one_is(sign_in, rep):

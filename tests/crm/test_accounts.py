@@ -90,6 +90,17 @@ def test_guesses_at_one_account_end_with_how_long_to_wait(client, rep):
 
 
 @pytest.mark.case(54)
+def test_guesses_are_counted_however_the_name_is_written_and_wherever_they_say_they_come_from(client, rep):
+    written = ["rep.shijiazhuang", "REP.Shijiazhuang", " rep.shijiazhuang ", "rép.shijiazhuang", "ｒｅｐ.shijiazhuang"]
+    for number, name in enumerate(written):
+        said = {"x-forwarded-for": f"192.0.2.{number}"}
+        sent = {"login": name, "password": "wrong"}
+        assert client.post("/accounts/login/", sent, headers=said).status_code == 200
+    assert "Too many tries." in sign_in(client).content.decode()
+    assert noted("sign_in") == []
+
+
+@pytest.mark.case(54)
 def test_many_tries_from_one_address_are_stopped_with_a_page_that_says_how_long(client, rep):
     user("other")
     for _ in range(30):

@@ -3,8 +3,11 @@
 import csv
 import hashlib
 import hmac
+import os
 import re
 import struct
+import subprocess
+import sys
 import time
 from base64 import b32decode, b32encode
 from datetime import timedelta
@@ -24,7 +27,9 @@ from django.utils import timezone
 from crm import people, two_step
 from crm import settings as product
 from crm.models import Audit, User
+from crm.sign_in import email_link
 from notices.delivery import deliver
+from notices.models import Delivery
 from tests.digest import digest, nothing_changed
 from tests.factories import PASSWORD, user
 
@@ -322,6 +327,17 @@ def test_another_session_begins_with_signing_in_and_the_old_cookie_is_worth_noth
             assert not is_in(client)
 
 
+def test_cookies_are_for_this_site_alone_and_out_of_reach_of_scripts(client, rep):
+    sign_in(client)
+    session = client.cookies[current.SESSION_COOKIE_NAME]
+    assert (session["httponly"], session["samesite"], session["domain"]) == (True, "Lax", "")
+    names = ["SESSION_COOKIE_NAME", "SESSION_COOKIE_SECURE", "CSRF_COOKIE_NAME", "CSRF_COOKIE_SECURE"]
+    asked = f"from crm import settings; print([getattr(settings, name) for name in {names}])"
+    https = os.environ | {"SITE_URL": "https://pursuit.example"}
+    told = subprocess.run([sys.executable, "-c", asked], env=https, check=True, capture_output=True, text=True).stdout
+    assert told == "['__Host-session', True, '__Host-csrf', True]\n"
+
+
 def test_a_link_to_a_new_password_does_not_go_round_the_second_step(client, rep, settings):
     secret, _codes = turned_on(client)
     with later(minutes=1):
@@ -458,6 +474,15 @@ def test_what_is_no_passkey_is_refused_in_words(client, rep, sent):
         answer = client.post("/accounts/passkeys/add/", {"credential": sent, "name": "Mine"})
         assert answer.status_code == 200
         assert "This passkey was not accepted." in answer.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("kind", "subject"), [("passkey_added", "A passkey was added"), ("passkey_removed", "A passkey was removed")]
+)
+def test_the_owner_hears_of_a_passkey_that_came_or_went(rep, kind, subject):
+    Delivery.write_to(rep.email, rep, kind)
+    assert mails() == [subject]
+    assert "/profile/" in mail.outbox[0].body
 
 
 def test_passkeys_of_others_are_not_there(client, rep):
@@ -628,6 +653,22 @@ def test_a_link_to_a_new_password_ends_with_the_address_the_account_and_the_pers
     assert again.pk == pk
     assert not works(link)
     assert works(reset_link(again, settings))
+
+
+def test_a_link_that_confirms_an_address_ends_with_the_person(client, rep):
+    User.objects.filter(pk=rep.pk).update(email_wanted="new@example.org")
+    link = email_link(rep, "new@example.org")
+    sign_in(client)
+    assert "Is new@example.org your address?" in client.get(link).content.decode()
+    User.objects.filter(pk=rep.pk).update(is_active=False)
+    assert client.post(link).url.startswith("/accounts/login/")
+    pk, where = rep.pk, rep.department
+    Audit.objects.all()._raw_delete("default")  # which keep anybody who has signed in from being deleted
+    rep.delete()
+    again = user("rep.shijiazhuang", at=where, pk=pk)
+    client.force_login(again)
+    with nothing_changed():
+        assert client.post(link).status_code == 409
 
 
 def test_a_new_password_by_a_link_ends_every_session(client, rep, settings):
