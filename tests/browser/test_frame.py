@@ -41,7 +41,7 @@ def sign_in(page, live_server):
     page.goto(f"{live_server.url}/accounts/login/?next=/kit/")
     page.get_by_label("User name").fill("rep")
     page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     expect(page.get_by_role("heading", name="Kit")).to_be_visible()
 
 
@@ -308,9 +308,9 @@ def test_what_was_typed_comes_back_after_signing_in_again(signed_in, live_server
     expect(signed_in.get_by_role("heading", name="Sign in")).to_be_visible()
     signed_in.get_by_label("User name").fill("rep")
     signed_in.get_by_label("Password").fill("wrong")
-    signed_in.get_by_role("button", name="Sign in").click()
+    signed_in.get_by_role("button", name="Sign in", exact=True).click()
     signed_in.get_by_label("Password").fill(PASSWORD)
-    signed_in.get_by_role("button", name="Sign in").click()
+    signed_in.get_by_role("button", name="Sign in", exact=True).click()
 
     expect(signed_in.get_by_text("What you had typed is here again. It is not saved yet.")).to_be_visible()
     expect(signed_in.get_by_role("combobox", name="Person in charge")).to_have_value("Liu Min")
@@ -343,7 +343,7 @@ def test_what_somebody_typed_is_given_to_nobody_else(signed_in, live_server):
     expect(signed_in.get_by_role("heading", name="Sign in")).to_be_visible()
     signed_in.get_by_label("User name").fill("liu")
     signed_in.get_by_label("Password").fill(PASSWORD)
-    signed_in.get_by_role("button", name="Sign in").click()
+    signed_in.get_by_role("button", name="Sign in", exact=True).click()
     expect(signed_in.get_by_role("heading", name="Kit")).to_be_visible()
     expect(signed_in.get_by_label("Amount")).to_have_value("")
     assert signed_in.evaluate("sessionStorage.getItem('typed')") is None
@@ -359,7 +359,7 @@ def test_a_session_that_ended_puts_no_page_for_signing_in_into_another_page(sign
     signed_in.get_by_role("button", name="Save").click()
     signed_in.get_by_label("User name").fill("rep")
     signed_in.get_by_label("Password").fill(PASSWORD)
-    signed_in.get_by_role("button", name="Sign in").click()
+    signed_in.get_by_role("button", name="Sign in", exact=True).click()
     expect(signed_in.get_by_label("Customer name*")).to_have_value("Qinghe")
 
 

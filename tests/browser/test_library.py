@@ -100,7 +100,7 @@ def test_a_photo_shows_in_the_frame_and_another_browser_is_signed_out(enter, rep
     page.get_by_role("button", name="Sign out everywhere else").click()
     expect(page.get_by_text("Signed out in one other browser.")).to_be_visible()
     other.goto("/profile/")
-    expect(other.get_by_role("button", name="Sign in")).to_be_visible()
+    expect(other.get_by_role("button", name="Sign in", exact=True)).to_be_visible()
 
 
 @pytest.mark.any_database

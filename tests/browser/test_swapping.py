@@ -196,7 +196,7 @@ def test_a_session_that_is_over_leads_to_signing_in_and_back_to_what_was_asked(o
     expect(page.get_by_label("Password")).to_be_visible()
     page.get_by_label("User name").fill("rep")
     page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     first(page, "A draft")
     assert asked(page) == {"size": "25", "sort": "amount"}
 
