@@ -69,6 +69,7 @@ def test_no_method_of_a_row_or_of_many_changes_or_deletes_one():
     assert Audit.objects.get(pk=entry.pk).kind == "exported"
 
 
+@pytest.mark.case(60)
 @pytest.mark.parametrize("superuser", [False, True])
 def test_no_page_changes_or_deletes_one_not_even_for_a_superuser(client, administrator, superuser):
     User.objects.filter(pk=administrator.pk).update(is_superuser=superuser)
@@ -113,6 +114,7 @@ def test_who_empties_a_whole_database_empties_this_as_well_and_it_is_kept_again_
 # ── Refusals ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.case(60)
 def test_what_somebody_may_not_do_is_noted_with_who_what_and_where_from(client):
     rep = make.user(None, "rep")
     client.force_login(rep)

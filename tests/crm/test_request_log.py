@@ -119,6 +119,7 @@ def test_probes_and_static_files_have_none(client, written, address):
 FORGED = "\r\n2026-01-01T00:00:00.000Z INFO crm.requests: forged\u2028\x1b[2J\x00\x85\u202e"
 
 
+@pytest.mark.case(60)
 @pytest.mark.parametrize("place", ["path", "query", "agent", "name", "message"])
 def test_nobody_forges_a_line_of_their_own(client, written, place):
     if place == "path":

@@ -220,6 +220,7 @@ def test_the_password_alone_leads_to_the_second_step_and_no_further(client, rep)
     assert noted("sign_in")[0] == ("rep.shijiazhuang", {"steps": ["password"]})
 
 
+@pytest.mark.case(56)
 def test_a_code_signs_in_once(client, rep):
     secret, _codes = turned_on(client)
     with later(minutes=1):
@@ -236,6 +237,7 @@ def test_a_code_signs_in_once(client, rep):
         assert is_in(elsewhere)
 
 
+@pytest.mark.case(56)
 def test_guesses_at_many_names_do_not_make_a_used_code_good_again(client, rep, settings):
     settings.CACHES = product.CACHES  # the table in the database, which drops the least when it holds too much
     secret, _codes = turned_on(client)
@@ -265,6 +267,7 @@ def test_a_code_is_good_for_half_a_minute_before_and_after_its_own(client, rep, 
         assert is_in(client) is fits
 
 
+@pytest.mark.case(56)
 def test_a_recovery_code_signs_in_once_however_it_is_written(client, rep):
     _secret, codes = turned_on(client)
     for code in (f"{codes[0][:4]} {codes[0][4:]}", codes[1].translate({48 + n: 0xFF10 + n for n in range(10)})):
@@ -390,6 +393,7 @@ def test_the_administration_is_behind_the_same_two_steps(client):
 ASKED_AGAIN = ["app/off/", "codes/", "codes/new/"]
 
 
+@pytest.mark.case(56)
 def test_nothing_of_it_is_changed_or_shown_before_one_is_asked_again(client, rep):
     secret, _codes = turned_on(client)
     with later(minutes=1):

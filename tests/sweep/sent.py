@@ -46,6 +46,7 @@ SENT = {
         "password2": NEW_PASSWORD,
     },
     "account_reset_password": lambda world: {"email": "spare@example.org"},
+    "account_reauthenticate": lambda world: {"password": make.PASSWORD},
     "quick_new =opportunity": lambda world: {"name": "Quite new", "all": None},
     "quick_new =customer": lambda world: {"name": "Quite new", "all": None},
     "quick_new =contact": lambda world: {
@@ -253,6 +254,8 @@ STYLED = {
     ("account_reset_password", "POST", "json"): {302: 200},
     ("account_reset_password_from_key", "GET", "json"): {302: 200},
     ("account_reset_password_from_key", "POST", "json"): {302: 400},
+    ("mfa_login_webauthn", "GET", "json"): {302: 200, "log": 200},
+    ("mfa_login_webauthn", "POST", "json"): {302: 200},
     ("set_language", "POST", "json"): {302: 204},
     ("files_of", "POST", "htmx"): {302: 200},
     ("imports", "POST", "htmx"): {302: 200},

@@ -30,6 +30,10 @@ SHOWN_AGAIN = {200, 409}  # what the reader sees anyway may stand on a page that
 # What is sent and answered without anything being written that is more than a session or a sign-in.
 ANSWERING = {"account_login", "account_reset_password_from_key", "sessions_end"}
 ANSWERING |= ANSWERED
+# What asks first who it is, and is tried after that by tests.crm.test_two_step
+ANSWERING |= {"account_reauthenticate", "mfa_authenticate", "mfa_reauthenticate", "mfa_activate_totp"}
+ANSWERING |= {"mfa_generate_recovery_codes", "mfa_add_webauthn", "mfa_edit_webauthn", "mfa_remove_webauthn"}
+ANSWERING |= {"mfa_login_webauthn", "mfa_reauthenticate_webauthn", "person_two_step"}
 # On pages of Django's administration: a file, and the way to the page of a record.
 LEADING_ON = ("/export/", "/password_change/", "/{}/")
 LEADING_ON += ("/customer/{}/change/", "/contact/{}/change/", "/opportunity/{}/change/")
