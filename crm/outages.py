@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import SuspiciousOperation
-from django.db import InterfaceError, OperationalError
+from django.db import InterfaceError, OperationalError, connection
 from django.http import HttpResponseServerError
 from django.http.multipartparser import MultiPartParserError
 from django.template.loader import render_to_string
@@ -20,7 +20,8 @@ RETRY_AFTER = 20  # seconds: a database that restarts is back sooner
 
 def is_told_by(error):
     """This will tell whether `error` says that database or disk cannot be used just now, and nothing of our code."""
-    if isinstance(error, OperationalError | InterfaceError):
+    raw = connection.Database  # whose own errors Django lets through where it closes a cursor of the server's
+    if isinstance(error, OperationalError | InterfaceError | raw.OperationalError | raw.InterfaceError):
         return getattr(error.__cause__, "sqlite_errorname", "") != "SQLITE_ERROR"  # a table or column that is not there
     return isinstance(error, OSError) and error.errno in NO_ROOM
 

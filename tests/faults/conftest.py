@@ -11,7 +11,7 @@ def product(tmp_path, port, settings):  # noqa: F811  the fixture above
     settings.MEDIA_ROOT = tmp_path / "media"
     kept = settings.STORAGES["files"] | {"OPTIONS": {"location": settings.MEDIA_ROOT / "files"}}
     settings.STORAGES = settings.STORAGES | {"files": kept}
-    (settings.MEDIA_ROOT / "files").mkdir(parents=True)
+    (settings.MEDIA_ROOT / "files").mkdir(parents=True, exist_ok=True)
     product = Product(tmp_path, port)
     try:
         yield product

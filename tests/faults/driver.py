@@ -41,6 +41,7 @@ from tests import factories as make
 from tests.crm.live import until
 from tests.crm.test_serve import Served, database_url
 
+LEDGERS = []  # of this run of the tests, for whoever reads its end
 PATIENCE = 120  # seconds, for what a busy machine takes a while for
 CSRF = "x" * 32  # the cookie and the field of a form say the same
 MULTIPART = "a-line-between-parts"
@@ -311,6 +312,7 @@ class Load:
         self.ended.set()
         for thread in self.threads:
             thread.join()
+        LEDGERS.append(f"{os.environ['PYTEST_CURRENT_TEST'].split('::')[-1]}: {self.ledger}")
 
     def strike(self, act, least=1):
         """This will do `act` while at least so many requests that write are under way."""
@@ -423,12 +425,8 @@ def unlike(ledger):
     return wrong
 
 
-LEDGERS = []  # of this run of the tests, for whoever reads its end
-
-
 def settled(ledger, allowed=()):
     """This will hold the ledger against the database, and look at everything that must hold after any fault."""
-    LEDGERS.append(f"{os.environ['PYTEST_CURRENT_TEST'].split('::')[-1]}: {ledger}")
     assert ledger.struck, "nothing was struck"
     assert all(ledger.struck), "nothing was under way when it struck"
     assert sum(entry.done for entry in ledger.entries) > 0

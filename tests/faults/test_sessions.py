@@ -11,6 +11,7 @@ from django.core.cache import cache
 from django.db import connection
 from django.test import Client
 
+from crm.settings import PASSWORD_HASHERS
 from crm.sign_in import email_link, way_in
 from tests import factories as make
 from tests.faults.driver import CSRF, Company, Load, ask, settled
@@ -28,7 +29,8 @@ def wipe(*tables):
 
 
 @pytest.mark.torture
-def test_with_sessions_and_cache_wiped_under_load_everybody_signs_in_again_and_goes_on(product):
+def test_with_sessions_and_cache_wiped_under_load_everybody_signs_in_again_and_goes_on(product, settings):
+    settings.PASSWORD_HASHERS = PASSWORD_HASHERS  # the product's own, to which those of tests are unknown
     company = Company(product.port, 4)
     product.begin()
     with Load(product, company, readers=2) as load:
