@@ -1,5 +1,8 @@
 """An upgrade that is broken off has changed nothing, and runs to its end when it is begun again."""
 
+import json
+import zipfile
+
 import pytest
 from django.core.management import call_command
 from django.db import connection
@@ -7,7 +10,8 @@ from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
-from crm.rows import tables
+from crm.rows import digest_of, tables
+from opportunities.models import Opportunity
 from tests import factories as make
 from tests.faults.boxes import another, inside
 
@@ -68,6 +72,39 @@ def test_an_upgrade_from_far_back_is_killed_at_every_second_migration(tmp_path):
         lines = [f"Applying {migration.app_label}.{migration.name}..." for migration, _back in plan]
         assert len(lines) > 20
         upgrades_although_killed(box, lines[::2])
+
+
+@pytest.mark.any_database
+def test_a_backup_of_an_earlier_version_is_restored_and_brought_up_to_this_one(tmp_path):
+    active = make.opportunity(state="active", name="Campus network")
+    (tmp_path / "old").mkdir()
+    with another(tmp_path / "old", like_here=True) as box:
+        go_back(box, EARLIER)
+        with inside(box):
+            _done, held = state()
+            write_backup(tmp_path / "earlier.zip", held)
+    with another(tmp_path) as box:
+        assert "It is of an earlier version." in (told := box.run("restore", tmp_path / "earlier.zip"))
+        assert told.endswith("Everything holds.\n")
+        with inside(box):
+            assert Opportunity.objects.get(pk=active.pk).name == "Campus network"
+            assert [(table, table.digest()) for table, _digest in held if table.name not in ADDED_TO] == [
+                one for one in held if one[0].name not in ADDED_TO
+            ]
+
+
+def write_backup(path, held):
+    """This will write what the version that the database is of would have written."""
+    manifest = {"form": 1, "made_at": "2026-01-01", "with_files": True, "files": {}, "tables": {}}
+    manifest["migrations"] = list(MigrationRecorder(connection).applied_migrations())
+    with zipfile.ZipFile(path, "w") as archive:
+        for table, (rows, digest) in held:
+            archive.writestr(f"tables/{table.name}.txt", b"".join(table.pieces()))
+            about = {"key": table.key, "columns": table.columns, "last": table.last_key()}
+            manifest["tables"][table.name] = about | {"rows": rows, "sha256": digest}
+        manifest["rows"] = sum(rows for _table, (rows, _digest) in held)
+        manifest["sha256"] = digest_of({table.name: digest for table, (_rows, digest) in held})
+        archive.writestr("manifest.json", json.dumps(manifest))
 
 
 def test_no_migration_does_without_a_transaction_which_would_be_half_done_when_it_is_broken_off():
