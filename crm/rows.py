@@ -222,6 +222,9 @@ def sqlite_said(name, kind):
     }[kind]
 
 
+# Made once: json.loads and json.dumps would make them anew each time.
+READ = json.JSONDecoder(parse_float=Decimal).decode
+WRITE = json.JSONEncoder(ensure_ascii=False).encode
 UUID = [(1, 8), (9, 4), (13, 4), (17, 4), (21, 12)]  # where its parts begin, and how long they are
 
 
@@ -238,7 +241,7 @@ def unescaped(text):
 @lru_cache(10_000)
 def json_said(text):
     """This will say some JSON as PostgreSQL does, which keeps no order of keys and no way of writing a number."""
-    return text if text in (None, "{}", "[]") else _said(json.loads(text, parse_float=Decimal))
+    return text if text in (None, "{}", "[]") else _said(READ(text))
 
 
 def _said(value):
@@ -247,7 +250,7 @@ def _said(value):
         return "{" + ", ".join(f"{_said(key)}: {_said(value[key])}" for key in keys) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(map(_said, value)) + "]"
-    return f"{value:f}" if isinstance(value, Decimal) else json.dumps(value, ensure_ascii=False)
+    return f"{value:f}" if isinstance(value, Decimal) else WRITE(value)
 
 
 def json_kept(text):

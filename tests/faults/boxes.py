@@ -18,7 +18,6 @@ class Box:
         self.name = str(name)
         self.url = _url(name)
         self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
 
     def begin(self, *command):
         """This will begin a command and give its process, whose lines are read as it says them."""
@@ -69,6 +68,7 @@ def _url(name):
 @contextmanager
 def another(folder, *, like_here=False):
     """This will give a box with a database of the same kind, empty or a copy of the test's own; gone afterwards."""
+    folder.mkdir(parents=True, exist_ok=True)
     if connection.vendor == "sqlite":
         name = folder / "another.sqlite3"
         if like_here:

@@ -29,7 +29,7 @@ from notices.files import File
 from opportunities.models import Opportunity
 from tests import factories as make
 from tests.digest import nothing_changed
-from tests.faults.boxes import here
+from tests.faults.boxes import another, here
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -200,6 +200,21 @@ def test_a_restore_that_replaces_is_killed_and_what_was_there_is_there(box, tmp_
         box.kill("restore", tmp_path / "empty.zip", "--replace", at="Comparing")
     call_command("restore", tmp_path / "empty.zip", replace=True, stdout=StringIO())
     assert not User.objects.exists()
+
+
+@pytest.mark.torture
+@pytest.mark.timeout(3600)
+def test_fifty_thousand_opportunities_come_back_into_an_empty_box_within_a_quarter_of_an_hour(box, tmp_path, capsys):
+    call_command("seed", opportunities=50_000, stdout=StringIO())
+    wrote = box.run("backup", "--to", tmp_path / "all.zip")
+    with another(tmp_path / "new") as new:
+        began = time.monotonic()
+        told = new.run("restore", tmp_path / "all.zip")
+        took = time.monotonic() - began
+    assert told.endswith("Everything holds.\n")
+    with capsys.disabled():
+        print(f"\n{wrote}{told}")  # noqa: T201  the figures are what this is for
+    assert took < 15 * 60
 
 
 # ── What is refused ──────────────────────────────────────────────────────────────────────────────────────────────────

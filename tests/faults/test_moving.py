@@ -28,6 +28,7 @@ class SQLite(Box):
 
     def __init__(self, folder):
         super().__init__("", folder)
+        folder.mkdir()
         self.url = f"sqlite:///{folder / 'small.sqlite3'}"
 
 

@@ -77,7 +77,6 @@ def test_an_upgrade_from_far_back_is_killed_at_every_second_migration(tmp_path):
 @pytest.mark.any_database
 def test_a_backup_of_an_earlier_version_is_restored_and_brought_up_to_this_one(tmp_path):
     active = make.opportunity(state="active", name="Campus network")
-    (tmp_path / "old").mkdir()
     with another(tmp_path / "old", like_here=True) as box:
         go_back(box, EARLIER)
         with inside(box):
