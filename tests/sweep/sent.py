@@ -1,6 +1,5 @@
 """What is sent to each address, so that it is taken: what its page sends, but for what is said here."""
 
-from datetime import timedelta
 from uuid import uuid4
 
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -14,8 +13,8 @@ from tests.sweep.world import LISTS, pdf, rows_for
 NEW_PASSWORD = "five-geese-in-a-row"
 
 
-def soon(days=1):
-    return f"{timezone.localtime() + timedelta(days=days):%Y-%m-%dT%H:%M}"
+def now():
+    return f"{timezone.localtime():%Y-%m-%dT%H:%M}"
 
 
 def today():
@@ -26,14 +25,10 @@ def csv(_world):
     return {"kind": "customers", "file": SimpleUploadedFile("new.csv", b"Name\nBrand new\n")}
 
 
-def order(rows, **more):
+def order(rows):
     """This will give what a list of rows sends that is dragged into the opposite order."""
     pks = [str(row.pk) for row in rows]
-    return {"seen": ",".join(pks), "order": pks[::-1]} | more
-
-
-def once(_world):
-    return {"once": str(uuid4())}
+    return {"seen": ",".join(pks), "order": pks[::-1]}
 
 
 SAVE = {"act": "save"}  # and not to submit it
@@ -162,7 +157,7 @@ SENT = {
     "opportunity_correct": lambda world: {"contract_number": "C-2", "reason": "Two digits swapped."},
     "opportunity_comments": lambda world: {"text": "Visited."},
     "opportunity_follow_up": lambda world: {"content": "Called."},
-    "follow_up_done": lambda world: {"at": soon(0), "content": "Called."},
+    "follow_up_done": lambda world: {"at": now(), "content": "Called."},
     "follow_up_edit": lambda world: {"content": "Changed."},
 } | {
     f"{listing}_{address}": (lambda world: {"name": "Another name", "shared": "private"})
