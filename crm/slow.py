@@ -6,6 +6,7 @@ Behind a proxy that takes in whole requests first, none of this comes to pass; a
 """
 
 import re
+import selectors
 import socket
 import time
 from collections import deque
@@ -46,7 +47,7 @@ class Worker(ThreadWorker):
     def wait_for_and_dispatch_events(self, timeout):
         silent = [conn for conn, _until in self.held if conn.seen == 0]
         for conn in silent:  # the first byte wakes us; of the rest we look from time to time
-            self.poller.register(conn.sock, 1, lambda _socket: None)
+            self.poller.register(conn.sock, selectors.EVENT_READ, lambda _socket: None)
         super().wait_for_and_dispatch_events(TURN if len(silent) < len(self.held) else timeout)
         for conn in silent:
             self.poller.unregister(conn.sock)
@@ -82,8 +83,13 @@ class Body:
     def __init__(self, environ):
         self.stream = environ["wsgi.input"]
         self.left = int(environ.get("CONTENT_LENGTH") or 0)
-        if line := environ.get("gunicorn.socket"):
-            line.settimeout(SILENCE)
+        self.line = environ.get("gunicorn.socket")
+        self.set_patience()
+
+    def set_patience(self):
+        """This will wait for the rest of the body so long and no longer; an answer may be fetched as slowly as it is."""
+        if self.line:
+            self.line.settimeout(SILENCE if self.left else None)
 
     def read(self, size=-1):
         wanted = self.left if size is None or size < 0 else min(size, self.left)
@@ -97,4 +103,5 @@ class Body:
         self.left -= len(data)
         if len(data) < least:
             raise ConnectionError("What was sent ended before its length.")
+        self.set_patience()
         return data
