@@ -48,6 +48,7 @@ class Cluster:
     """A PostgreSQL that nobody else uses, with its data in `folder`, or in one that is gone afterwards."""
 
     def __init__(self, folder=None):
+        self.given = folder is not None
         self.folder = Path(folder or tempfile.mkdtemp(prefix="pursuit-pg-"))
         self.someone_else = []
         if os.geteuid() == 0:  # PostgreSQL refuses to run as root
@@ -65,7 +66,9 @@ class Cluster:
     def __exit__(self, *_error):
         with suppress(subprocess.CalledProcessError):  # it may have ended already
             self.stop()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        shutil.rmtree(self.folder / "data", ignore_errors=True)
+        if not self.given:
+            shutil.rmtree(self.folder)
 
     def run(self, program, *arguments):
         command = [*self.someone_else, FOUND / program, "-D", self.folder / "data", *arguments]

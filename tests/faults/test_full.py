@@ -2,7 +2,9 @@
 
 import os
 import subprocess
+import tempfile
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -40,17 +42,19 @@ class Disk:
 
 
 @pytest.fixture
-def disk(tmp_path):
-    """This will give a disk of 40 megabytes."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
+def disk():
+    """This will give a disk of 40 megabytes, where others may go too: PostgreSQL does not run as root."""
+    folder = Path(tempfile.mkdtemp(prefix="pursuit-disk-"))
+    folder.chmod(0o755)
     mounted = ["mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", folder]
     if subprocess.run(mounted, check=False, capture_output=True).returncode:
+        folder.rmdir()
         pytest.skip("NOT TESTED: no disk can be mounted here, which is root's to do")
     try:
         yield Disk(folder)
     finally:
         subprocess.run(["umount", "--lazy", folder], check=True)
+        folder.rmdir()
 
 
 @contextmanager
