@@ -87,6 +87,7 @@ def test_nobody_gets_anything_by_what_is_said_to_be_for_nobody_and_by_nothing_el
 
 @pytest.mark.long
 @pytest.mark.any_database
+@pytest.mark.timeout(1800)  # on a machine that has much else to do
 def test_what_a_stranger_a_reader_and_nobody_get_is_what_the_table_says_and_somebody_gets_it(world):
     sweep = Sweep(world, table.own())
     sweep.whole(DAILY, styles=["plain"], wrong_methods=[], head=False)
