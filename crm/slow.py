@@ -87,7 +87,7 @@ class Body:
         self.set_patience()
 
     def set_patience(self):
-        """This will wait for the rest of the body so long and no longer; an answer may be fetched as slowly as it is."""
+        """This will wait so long for the rest of the body; an answer may be fetched as slowly as somebody can."""
         if self.line:
             self.line.settimeout(SILENCE if self.left else None)
 
