@@ -65,14 +65,14 @@ def test_a_passkey_is_added_and_signs_in_without_a_password(sign_in, rep):
     sign_out(desk)
     desk.page.goto("/accounts/login/?next=/opportunities/")
     assert wrong_with(desk.page) == []
-    desk.press("Sign in with a passkey")
+    desk.press("Use a passkey")
     desk.page.wait_for_url(re.compile(r"^http://[^/]+/opportunities/$"))
     assert Audit.objects.filter(kind="sign_in").first().data == {"steps": ["webauthn"]}
     assert Authenticator.objects.get(type="webauthn").last_used_at is not None
 
     sign_out(desk)
     User.objects.filter(pk=rep.pk).update(is_active=False)
-    desk.press("Sign in with a passkey")
+    desk.press("Use a passkey")
     desk.sees("This account is closed")
     assert Audit.objects.filter(kind="sign_in").count() == 2  # of the window, and of the passkey before
 
@@ -118,11 +118,11 @@ def test_a_device_whose_owner_is_not_there_gives_no_passkey_and_the_page_says_so
     desk.sees("This device holds a passkey of your account already.")
     sign_out(desk)
     session.send("WebAuthn.setUserVerified", {"authenticatorId": finger, "isUserVerified": False})
-    desk.press("Sign in with a passkey")
+    desk.press("Use a passkey")
     desk.sees("No passkey was given.")
     session.send("WebAuthn.setUserVerified", {"authenticatorId": finger, "isUserVerified": True})
     Authenticator.objects.filter(type="webauthn").delete()
-    desk.press("Sign in with a passkey")
+    desk.press("Use a passkey")
     desk.sees("This passkey was not accepted.")
     assert Audit.objects.filter(kind="sign_in_failed").count() == 1
     expect(desk.page).to_have_url(re.compile("/accounts/"))
@@ -133,7 +133,7 @@ def test_where_a_browser_cannot_keep_passkeys_no_button_is_offered(sign_in, brow
     page = browser.new_context(base_url=by_number).new_page()
     page.goto("/accounts/login/")
     expect(page.get_by_role("button", name="Sign in", exact=True)).to_be_visible()
-    expect(page.get_by_role("button", name="Sign in with a passkey")).to_be_hidden()
+    expect(page.get_by_role("button", name="Use a passkey")).to_be_hidden()
     page.get_by_label("User name").fill(rep.username)
     page.get_by_label("Password").fill(make.PASSWORD)
     page.get_by_role("button", name="Sign in", exact=True).click()
