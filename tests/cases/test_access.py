@@ -70,7 +70,7 @@ def test_a_record_out_of_sight_costs_the_questions_that_one_costs_which_never_wa
     def asked(pk):
         with CaptureQueriesContext(connection) as queries:
             assert stranger.get(f"/opportunities/{pk}/").status_code == 404
-        return [re.sub(r"\d+", "9", query["sql"]) for query in queries]
+        return [re.sub(r"\b[0-9a-f]{32}\b|\d+", "9", query["sql"]) for query in queries]
 
     asked(987654321)  # what is read once
     assert asked(opportunity.pk) == asked(987654321)

@@ -157,21 +157,6 @@ def test_an_error_says_its_number_on_the_page_and_stands_under_it_in_the_log(cli
     )
 
 
-@pytest.mark.django_db(transaction=True)
-def test_the_page_of_an_error_needs_no_database(client):
-    client.raise_request_exception = False
-    client.force_login(make.user())
-    right = connection.settings_dict.copy()
-    connection.close()
-    connection.settings_dict.update(NAME="/nowhere/at/all" if connection.vendor == "sqlite" else "nowhere_at_all")
-    try:
-        answer = client.get("/profile/", headers={"x-request-id": "quote-this-number"})
-    finally:
-        connection.settings_dict.update(right)
-    assert answer.status_code == 500
-    assert "In the log it stands under quote-this-number." in answer.content.decode()
-
-
 @pytest.mark.parametrize(("most", "level"), [(0, "WARNING"), (60_000, "INFO")])
 def test_a_slow_request_is_a_warning(client, written, settings, most, level):
     settings.SLOW_REQUEST_MS = most

@@ -93,8 +93,17 @@ def test_the_people_go_out_for_administrators_alone():
     rep = make.user("rep", name="Chen Yu")
     administrator = make.user("admin", "administrator", at="head-office")
     heads, row = excel(signed_in(administrator).get("/people/?export=xlsx&q=chen"))
-    assert heads == ["Name", "User name", "E-mail", "Department", "Roles", "Account", "Last sign-in"]
-    assert row[:6] == ["Chen Yu", "rep", rep.email or None, str(rep.department), "Sales rep", "Active"]
+    assert heads == [
+        "Name",
+        "User name",
+        "E-mail",
+        "Department",
+        "Roles",
+        "Account",
+        "Two-step sign-in",
+        "Last sign-in",
+    ]
+    assert row[:7] == ["Chen Yu", "rep", rep.email or None, str(rep.department), "Sales rep", "Active", "Off"]
     with unchanged():
         assert signed_in(rep).get("/people/?export=xlsx").status_code == 403
     assert Audit.objects.filter(kind="exported").count() == 1

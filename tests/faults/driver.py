@@ -103,7 +103,7 @@ class Product:
     @property
     def web(self):
         """This will list the process ids that answer requests."""
-        arbiter = self.served.children.get("gunicorn")
+        arbiter = self.served.children.get("pursuit-web")
         return children(arbiter) if arbiter else []
 
     def kill_web(self):
@@ -112,7 +112,7 @@ class Product:
         os.kill(random.choice(found), signal.SIGKILL)
 
     def kill_worker(self):
-        os.kill(until(lambda: self.served.children.get("worker"), PATIENCE), signal.SIGKILL)
+        os.kill(until(lambda: self.served.children.get("pursuit-worker"), PATIENCE), signal.SIGKILL)
 
     def kill_all(self):
         """This will end everything at once, as when somebody pulls the plug."""
