@@ -23,7 +23,7 @@ import gate  # it finds or starts a PostgreSQL for the tests, and does for us
 FOLDER = ROOT / "var" / "bench"
 IMPORTED = 100_000  # rows of the file that is imported, once that many are asked for
 COLUMNS = [
-    ("name", 14), ("viewer", 8), ("rows", 9), ("ratio", 6), ("goal", 5), ("queries", 8), ("p50_ms", 8), ("p95_ms", 8),
+    ("name", 26), ("viewer", 8), ("rows", 9), ("ratio", 6), ("goal", 5), ("queries", 8), ("p50_ms", 8), ("p95_ms", 8),
 ]  # fmt: skip
 
 

@@ -199,7 +199,7 @@ def load(server, call, at_once, requests):
 
 def say(name, rows, viewer, at_once, goal, beside, bare, own):
     line = {
-        "name": f"{name}, served",
+        "name": f"{name}, {at_once} at once",
         "database": connection.vendor,
         "rows": rows,
         "viewer": viewer,
