@@ -29,6 +29,23 @@ def methods(get_response):
     return answer
 
 
+ROOM = 9_000  # words of memory: 72 kB, for which Python takes 128
+
+
+def room(get_response):
+    """
+    This will answer from a frame that asks for much room. Python keeps the frames of a thread in pieces of 16 kB, and a
+    loop that happens to call across the end of one has another made and thrown away with each call: a board took half
+    as long again by that, a list a third. What is called from a large frame finds room behind it.
+    """
+
+    def answer(request):
+        return get_response(request)
+
+    answer.__code__ = answer.__code__.replace(co_stacksize=ROOM)
+    return answer
+
+
 def profile(get_response):
     """
     This will answer signed-in people in the language and time zone of their profile.

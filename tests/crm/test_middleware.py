@@ -3,6 +3,7 @@
 import pytest
 from django.utils import timezone
 
+from crm.middleware import ROOM, room
 from tests import factories as make
 from tests.digest import nothing_changed
 
@@ -74,3 +75,9 @@ def test_a_page_that_is_only_looked_at_takes_nothing_that_is_sent(client):
         with nothing_changed():
             assert client.post(address).status_code == 405, address
         assert client.get(address).status_code == 200, address
+
+
+def test_every_request_is_answered_from_a_frame_that_has_room_for_those_after_it(settings):
+    answer = room(lambda request: request)
+    assert (answer("asked"), answer.__code__.co_stacksize) == ("asked", ROOM)
+    assert settings.MIDDLEWARE[0] == "crm.middleware.room"
