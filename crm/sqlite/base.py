@@ -6,14 +6,19 @@ in its next pause. Another is how a whole database is emptied: see crm.only_grow
 as PostgreSQL does: see crm.rows.
 """
 
+import sqlite3
 import time
+from threading import Lock
 
 from django.db.backends.sqlite3 import base, operations
-from django.db.utils import OperationalError
 
 from crm.rows import json_said
 
 ASKS_EVERY = 0.001  # seconds; a quarter of crm.jobs.PAUSE
+
+# Of the threads of a process one asks, and the others wait for it to be answered: twenty who ask take so much of
+# Python's one lock that whoever has the database's comes to nothing with it.
+asking = Lock()
 
 
 class DatabaseOperations(operations.DatabaseOperations):
@@ -39,18 +44,22 @@ class DatabaseWrapper(base.DatabaseWrapper):
         ends_at = time.monotonic() + patience
         # Said to the connection itself: these are no queries of whoever begins the transaction.
         self.connection.execute("PRAGMA busy_timeout = 0")
+        has_turn = asking.acquire(timeout=patience)
         try:
-            while not self._begins(last=time.monotonic() > ends_at):
-                time.sleep(ASKS_EVERY)
+            with self.wrap_database_errors:
+                while not self._begins(last=time.monotonic() > ends_at):
+                    time.sleep(ASKS_EVERY)
         finally:
+            if has_turn:
+                asking.release()
             self.connection.execute(f"PRAGMA busy_timeout = {1000 * patience}")
 
     def _begins(self, *, last):
         """This will begin the transaction and tell so; False while another has the lock. The `last` time it raises."""
         try:
-            super()._start_transaction_under_autocommit()
-        except OperationalError as error:
-            if last or "locked" not in str(error):
+            self.connection.execute(f"BEGIN {self.transaction_mode}")
+        except sqlite3.OperationalError as error:
+            if last or error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
                 raise
             return False
         return True

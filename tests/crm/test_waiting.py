@@ -12,6 +12,7 @@ from django.db import OperationalError, connection, transaction
 
 from crm.jobs import SHORT_TURN, TURNS, Job
 from crm.organisation import Organisation
+from crm.sqlite.base import ASKS_EVERY
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -48,6 +49,41 @@ def test_a_transaction_gets_the_lock_in_a_short_pause_of_who_has_it_again_and_ag
         thread.join()
         holder.close()
     assert sorted(waited)[2] <= 2  # turns of the other; asking ever more rarely would miss the pauses of many
+
+
+def test_of_many_who_wait_one_asks_and_all_come_to_it():
+    begun, asked, counted = threading.Barrier(21, timeout=60), [], []
+
+    def wait():
+        connection.ensure_connection()
+        connection.connection.set_trace_callback(lambda said: asked.append(said) if said.startswith("BEGIN") else None)
+        with connection.execute_wrapper(count):
+            begun.wait()
+            with transaction.atomic():
+                came.append(1)
+        connection.close()
+
+    def count(execute, *query):
+        counted.append(query[0])
+        return execute(*query)
+
+    came, holder = [], other()
+    threads = [threading.Thread(target=wait) for _ in range(20)]
+    try:
+        holder.execute("BEGIN IMMEDIATE")
+        for thread in threads:
+            thread.start()
+        begun.wait()
+        held_from = time.monotonic()
+        time.sleep(0.3)
+        times, held = len(asked), time.monotonic() - held_from
+        holder.execute("COMMIT")
+    finally:
+        for thread in threads:
+            thread.join()
+        holder.close()
+    assert times <= held / ASKS_EVERY + 1  # as often as one asks; it was twenty times as much
+    assert (len(came), counted) == (20, [])
 
 
 def test_a_transaction_is_refused_once_its_patience_is_over():
