@@ -158,3 +158,8 @@ def test_templates_hold_no_script_and_no_style():
 
 def test_no_test_puts_a_mock_in_the_place_of_our_own_code():
     assert not found_in(files("tests/*.py"), rf"""(patch|setattr)\(\s*["']({"|".join(["crm", *FLOORS])})\.""")
+
+
+def test_no_test_in_a_browser_waits_for_a_text_that_the_page_would_evaluate():
+    """The pages' policy forbids it; what is so at once is not evaluated again, so it fails on slow machines alone."""
+    assert not [named(path) for path in files("tests/*.py") if "wait_for_function" in path.read_text() and path in OURS]

@@ -50,7 +50,7 @@ def test_a_field_is_added_filled_in_and_asked_for(sign_in):
     expect(ways.locator("option[value=over]")).to_be_attached()
     with page.expect_response("**/customers/filter/*"):
         ways.select_option("over")
-    page.wait_for_function("!document.querySelector('.htmx-request, .htmx-swapping, .htmx-settling')")
+    expect(page.locator(".htmx-request, .htmx-swapping, .htmx-settling")).to_have_count(0)
     expect(ways).to_have_value("over")
     page.locator("input[name$='-value']").last.fill("10")
     page.get_by_role("button", name="Show").click()

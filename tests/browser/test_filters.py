@@ -133,7 +133,7 @@ def test_it_goes_by_keyboard_alone(desk):
     expect(field_of(page, 2)).to_be_focused()
     page.keyboard.type("Opportunity name")
     expect(page.get_by_role("textbox", name="Opportunity name")).to_be_visible()
-    page.wait_for_function("!document.querySelector('.htmx-request, .htmx-swapping, .htmx-settling')")
+    expect(page.locator(".htmx-request, .htmx-swapping, .htmx-settling")).to_have_count(0)
     page.keyboard.press("Tab")
     page.keyboard.press("Tab")
     page.keyboard.type("cloud")

@@ -102,7 +102,7 @@ def test_what_was_counted_of_the_list_before_is_not_said_of_this_one(open_list):
     held = []
     page.route("**/opportunities/totals/**", lambda route: held.append(route), times=1)
     page.goto("/opportunities/?size=25&sort=name")
-    page.wait_for_function("document.querySelector('.late-part.htmx-request')")
+    expect(page.locator(".late-part.htmx-request")).to_be_attached()
     page.get_by_role("link", name="Next page").click()
     expect(names(page)).to_have_count(3)
     expect(page.locator("#range")).to_have_text("26–28 of 28")
