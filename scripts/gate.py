@@ -7,10 +7,8 @@ when REQUIRE names it: REQUIRE=postgresql,browser,advisories. What is bad in our
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
-import tempfile
 import time
 import zlib
 from contextlib import ExitStack
@@ -19,6 +17,7 @@ from xml.etree import ElementTree
 
 import advisories
 import psycopg
+from clusters import Cluster, programs
 from set_up import apt_install
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -173,7 +172,8 @@ def postgresql(stack):
     if not programs():
         print("There is no PostgreSQL here. Install Debian's, or name a server in DATABASE_URL_TEST_POSTGRES.")
         return None
-    return private_cluster(stack)
+    print("Starting a PostgreSQL for this run …", flush=True)
+    return stack.enter_context(Cluster(fsync="off", synchronous_commit="off", full_page_writes="off")).url(DATABASE)
 
 
 def may_create_databases(url):
@@ -184,34 +184,6 @@ def may_create_databases(url):
             return connection.execute(mine).fetchone()[0]
     except psycopg.OperationalError:
         return False
-
-
-def programs():
-    """This will give the folder of PostgreSQL's server programs, the newest of several."""
-    on_path = shutil.which("initdb")
-    debian = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: float(path.parts[4]))
-    return Path(on_path).parent if on_path else debian[-1].parent if debian else None
-
-
-def private_cluster(stack):
-    """This will start a PostgreSQL of our own, with data to throw away, until `stack` closes."""
-    print("Starting a PostgreSQL for this run …", flush=True)
-    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pursuit-pg-")))
-    someone_else = []
-    if os.geteuid() == 0:  # PostgreSQL refuses to run as root
-        shutil.chown(folder, "postgres", "postgres")
-        someone_else = ["runuser", "-u", "postgres", "--"]
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    data, quiet = folder / "data", {"cwd": folder, "check": True, "stdout": subprocess.DEVNULL}
-    initdb = [programs() / "initdb", "-D", data, "-U", "postgres", "--auth=trust", "-E", "UTF8", "--locale=C.UTF-8"]
-    subprocess.run([*someone_else, *initdb], **quiet)
-    options = f"-p {port} -k {folder} -h 127.0.0.1 -c fsync=off -c synchronous_commit=off -c full_page_writes=off"
-    pg_ctl = [*someone_else, programs() / "pg_ctl", "-D", data, "-w", "-l", folder / "log"]
-    subprocess.run([*pg_ctl, "-o", options, "start"], **quiet)
-    stack.callback(subprocess.run, [*pg_ctl, "-m", "immediate", "stop"], **quiet)
-    return f"postgresql://postgres@127.0.0.1:{port}/{DATABASE}"
 
 
 if __name__ == "__main__":

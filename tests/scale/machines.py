@@ -4,15 +4,12 @@ that follows it, web servers and workers, one address before them all, and peopl
 """
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 from contextlib import contextmanager, suppress
 from itertools import count
-from pathlib import Path
 
 import psycopg
 import pytest
@@ -21,53 +18,34 @@ from django.conf import settings
 
 from tests.crm.live import until
 
+sys.path.insert(0, str(settings.BASE_DIR / "scripts"))
+
+import clusters  # the gate's own
+from clusters import free_port
+
 PASSWORD = "pursuit-demo"
 NAME = "pursuit"
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return free.getsockname()[1]
 
 
 # ── PostgreSQL ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-class Cluster:
-    """One server of PostgreSQL, with data to throw away."""
+class Cluster(clusters.Cluster):
+    """One server of PostgreSQL, with an empty database, or a replica of another."""
 
-    def __init__(self, folder):
-        found = shutil.which("initdb") or next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))), None)
-        if not found:
+    def __init__(self, **how):
+        if not clusters.programs():
             pytest.skip("There are no server programs of PostgreSQL here.")
-        self.programs = Path(found).resolve().parent
-        self.folder = folder
-        self.port = free_port()
-        if os.geteuid() == 0:  # PostgreSQL refuses to run as root
-            shutil.chown(folder, "postgres", "postgres")
+        super().__init__(fsync="off", hot_standby_feedback="on", **how)
 
-    def run(self, program, *arguments):
-        as_other = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
-        command = [*as_other, self.programs / program, *arguments]
-        subprocess.run(command, cwd=self.folder, check=True, stdout=subprocess.DEVNULL)
-
-    def make(self):
-        self.run("initdb", "-D", "data", "-U", "postgres", "--auth=trust", "-E", "UTF8", "--locale=C.UTF-8")
-
-    def follow(self, other):
-        """This will be a replica of `other`."""
-        self.run("pg_basebackup", "-D", "data", "-R", "-X", "stream", "-d", other.url("postgres"))
-
-    def start(self):
-        said = f"-p {self.port} -k {self.folder} -h 127.0.0.1 -c fsync=off -c hot_standby_feedback=on"
-        self.run("pg_ctl", "-D", "data", "-w", "-l", "log", "-o", said, "start")
-
-    def stop(self):
-        with suppress(subprocess.CalledProcessError):  # it has been stopped
-            self.run("pg_ctl", "-D", "data", "-w", "-m", "immediate", "stop")
+    def __enter__(self):
+        super().__enter__()
+        if not self.follows:
+            self.tell(f"CREATE DATABASE {NAME}", "postgres")
+        return self
 
     def url(self, name=NAME):
-        return f"postgresql://postgres@127.0.0.1:{self.port}/{name}"
+        return super().url(name)
 
     def tell(self, statement, name=NAME):
         with psycopg.connect(self.url(name), autocommit=True) as connection:
@@ -77,24 +55,6 @@ class Cluster:
         """This will give the first value of the first row."""
         with psycopg.connect(self.url()) as connection:
             return connection.execute(question).fetchone()[0]
-
-
-@contextmanager
-def cluster(*, follows=None):
-    """This will give a running PostgreSQL: one with an empty database, or a replica of another."""
-    with tempfile.TemporaryDirectory(prefix="pursuit-pg-") as folder:  # pytest's own are closed to other users
-        it = Cluster(Path(folder))
-        if follows:
-            it.follow(follows)
-        else:
-            it.make()
-        try:
-            it.start()
-            if not follows:
-                it.tell(f"CREATE DATABASE {NAME}", "postgres")
-            yield it
-        finally:
-            it.stop()
 
 
 # ── Pursuit ──────────────────────────────────────────────────────────────────────────────────────────────────────────

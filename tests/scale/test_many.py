@@ -7,7 +7,7 @@ import pytest
 import redis
 
 from tests.crm.live import until
-from tests.scale.machines import OneAddress, Person, cluster, installation
+from tests.scale.machines import Cluster, OneAddress, Person, installation
 
 pytestmark = pytest.mark.torture
 
@@ -28,7 +28,7 @@ def shared():
 
 @pytest.fixture
 def postgresql():
-    with cluster() as it:
+    with Cluster() as it:
         yield it
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from crm.replica import FRESH
 from tests.crm.live import until
-from tests.scale.machines import Person, cluster, installation
+from tests.scale.machines import Cluster, Person, installation
 
 pytestmark = pytest.mark.torture
 
@@ -18,13 +18,13 @@ LAG = 30  # seconds that the replica may be late; workers beat every five, and o
 
 @pytest.fixture
 def primary():
-    with cluster() as it:
+    with Cluster() as it:
         yield it
 
 
 @pytest.fixture
 def replica(primary):
-    with cluster(follows=primary) as it:
+    with Cluster(follows=primary) as it:
         yield it
 
 
