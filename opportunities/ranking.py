@@ -7,12 +7,12 @@ and row agree.
 """
 
 import re
-from collections import Counter, namedtuple
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from itertools import chain, takewhile
+from itertools import chain
 
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import Count, Q, Sum
@@ -83,8 +83,6 @@ def read_month(text):
 
 # ── The order ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-# What one person was credited with, in one month and place; `where` is the ids named by PLACE.
-Credit = namedtuple("Credit", ["owner", "name", "where", "value", "count"])
 PLACE = ("province_id", "city_id", "department_id")
 BELOW = {Level.HEAD_OFFICE: 0, Level.PROVINCE: 1, Level.CITY: 2, Level.TEAM: 3}  # where in PLACE what lies below begins
 
@@ -111,11 +109,16 @@ class Row:
 
 @dataclass
 class Table:
-    """A month's order by one measure. Of the many rows of a large organisation only those that are shown are made."""
+    """
+    A month's order by one measure. Of the many rows of a large organisation only those that are shown are made, and of
+    many at one place only those are put in order, by name, of which some are shown.
+    """
 
-    keys: list  # of the rows, in order
+    tied: dict  # {place: the keys of its rows}, the first place first
+    know: Callable  # looks up what keys are called, at once
+    in_order: Callable  # puts the keys of one place in order
     make: Callable  # makes the row of a key
-    is_mine: Callable
+    mine_key: int | None
     value: int
     count: int
     ask: str | None
@@ -125,8 +128,34 @@ class Table:
         return Decimal(self.value).scaleb(-2)
 
     @cached_property
+    def total(self):
+        return sum(map(len, self.tied.values()))
+
+    def ordered(self, number=None):
+        """This will give the keys of the first `number` rows, or of all."""
+        places = [tied for place, tied in self.tied.items() if number is None or place <= number]
+        self.know(chain(*places))
+        return [key for tied in places for key in self.in_order(tied)][:number]
+
+    @property
+    def needed(self):
+        """This will give the keys of all that are shown, in no order, and of those at a place with them."""
+        shown = [tied for place, tied in self.tied.items() if place <= SHOWN]
+        return chain(*shown, self.tied_ahead)
+
+    @property
+    def tied_ahead(self):
+        """This will give the keys at the place that the reader has next to overtake; [] for the first."""
+        ahead = []
+        for tied in self.tied.values():
+            if self.mine_key in tied:
+                return ahead
+            ahead = tied
+        return []
+
+    @cached_property
     def rows(self):
-        return [self.make(key) for key in self.keys]
+        return [self.make(key) for key in self.ordered()]
 
     @cached_property
     def shown(self):
@@ -134,23 +163,25 @@ class Table:
 
     @cached_property
     def mine(self):
-        return next((self.make(key) for key in self.keys if self.is_mine(key)), None)
+        return None if self.mine_key is None else self.make(self.mine_key)
 
     @cached_property
     def leaders(self):
-        leading = takewhile(lambda row: row.place == 1 and row.value, map(self.make, self.keys))
-        return list(leading)
+        leading = [self.make(key) for key in self.in_order(next(iter(self.tied.values()), []))]
+        return leading if leading and leading[0].value else []
 
     @property
     def ahead(self):
         """This will give the row that the reader's own has next to overtake; None for the first."""
-        before = self.keys[: self.keys.index(self.mine.key)]
-        return next((row for row in map(self.make, reversed(before)) if row.place < self.mine.place), None)
+        tied = self.tied_ahead
+        return self.make(self.in_order(tied)[-1]) if tied else None
 
     def top(self, number):
         """This will give the first `number` rows; the last gives way to the reader's own where that comes later."""
-        mine = [key for key in self.keys[number:] if self.is_mine(key)][:1]
-        return [self.make(key) for key in [*self.keys[: number - len(mine)], *mine]]
+        keys = self.ordered(number)
+        if self.mine_key is not None and self.mine_key not in keys:
+            keys[number - 1 :] = [self.mine_key]
+        return [self.make(key) for key in keys]
 
 
 class Ranking:
@@ -173,13 +204,13 @@ class Ranking:
     def departments(self):
         return {department.pk: department for department in Department.objects.all()}
 
-    @cached_property
+    @property
     def amounts(self):
-        return self._table(Signed)
+        return self._tables[Signed]
 
-    @cached_property
+    @property
     def reports(self):
-        return self._table(Reported)
+        return self._tables[Reported]
 
     @cached_property
     def people_count(self):
@@ -197,16 +228,16 @@ class Ranking:
     @cached_property
     @reading()
     def _credits(self):
-        """This will give the credits of each month, for each kind of fact: two queries."""
+        """
+        This will give, for each kind of fact, what was credited in each month: {kind: {month: [(owner, ids named by
+        PLACE, value, count)]}}. Two queries, each answered by an index alone.
+        """
         months = [self.month, self.before] if self.with_lists else [self.month]
         credited = {kind: {month: [] for month in months} for kind in (Signed, Reported)}
         for kind, by_month in credited.items():
-            facts = self._facts(kind).filter(month__in=months)
-            facts = facts.values_list("month", "owner", "owner__name", "owner__username", *PLACE)
-            for month, owner, name, username, *where, value, count in facts.annotate(
-                value=kind.value, facts=Count("*")
-            ):
-                by_month[month].append(Credit(owner, name or username, where, value, count))
+            facts = self._facts(kind).filter(month__in=months).values_list("month", "owner", *PLACE)
+            for month, owner, *where, value, count in facts.annotate(value=kind.value, facts=Count("*")):
+                by_month[month].append((owner, where, value, count))
         return credited
 
     @cached_property
@@ -223,24 +254,32 @@ class Ranking:
 
     def _keys(self, of_departments):
         """This will name the rows, the same in both tables: whoever has anything this month, and the reader."""
-        found = {self._key(one.owner, one.where, of_departments) for one in self._this_month}
         if not of_departments:
-            return found | {self.reader.pk}
+            return {owner for owner, *_rest in self._this_month} | {self.reader.pk}
+        places = {tuple(where) for _owner, where, *_rest in self._this_month}
         chosen = self.department and self.department.pk
-        return found | {pk for pk, one in self.departments.items() if one.parent_id == chosen and one.active}
+        below = {pk for pk, one in self.departments.items() if one.parent_id == chosen and one.active}
+        return {self._key(None, where, of_departments) for where in places} | below
 
     def _sums(self, kind, month):
         """This will give (values, counts) of a month by row."""
         values, counts = Counter(), Counter()
-        for one in self._credits[kind].get(month, ()):
-            key = self._key(one.owner, one.where, self.of_departments)
-            values[key] += one.value
-            counts[key] += one.count
+        for owner, where, value, count in self._credits[kind].get(month, ()):
+            key = self._key(owner, where, self.of_departments) if self.of_departments else owner
+            values[key] += value
+            counts[key] += count
         return values, counts
+
+    @cached_property
+    def _tables(self):
+        tables = {kind: self._table(kind) for kind in (Signed, Reported)}
+        self._know(chain.from_iterable(table.needed for table in tables.values()))
+        return tables
 
     def _table(self, kind):
         values, counts = self._sums(kind, self.month)
-        values.update(dict.fromkeys(self._keys(self.of_departments) - values.keys(), 0))
+        keys = self._keys(self.of_departments)
+        values.update(dict.fromkeys(keys - values.keys(), 0))
         now, before = places(values), places(self._sums(kind, self.before)[0])
         largest = max(values.values(), default=0) or 1
         seen = self._seen(kind, counts)
@@ -259,9 +298,15 @@ class Ranking:
                 ask=self._ask(key) if counts[key] and counts[key] == seen[key] else None,
             )
 
-        keys = sorted(values, key=lambda key: (now[key], sort_key(self._name(key)), key))
+        tied = {}
+        for key, place in now.items():
+            tied.setdefault(place, []).append(key)
+        mine = self.reader.pk if not self.of_departments else next(filter(self._is_mine, keys), None)
         whole = ask(self.month, *self._within) if counts and counts.total() == seen.total() else None
-        return Table(keys, row, self._is_mine, values.total(), counts.total(), whole)
+        return Table(tied, self._know, self._in_order, row, mine, values.total(), counts.total(), whole)
+
+    def _in_order(self, keys):
+        return sorted(keys, key=lambda key: (sort_key(self._name(key)), key)) if len(keys) > 1 else keys
 
     # Whose lists the reader may open
 
@@ -294,15 +339,22 @@ class Ranking:
 
     @cached_property
     def _names(self):
-        """This will give the name of each person who was credited with something, and the reader's."""
-        return {one.owner: one.name for one in self._this_month} | {self.reader.pk: str(self.reader)}
+        return {self.reader.pk: str(self.reader)}
+
+    def _know(self, keys):
+        """This will look up who the `keys` are: of a large organisation only those who are shown."""
+        if self.of_departments:
+            return
+        if missing := set(keys) - self._names.keys():
+            for pk, name, username in User.objects.filter(pk__in=missing).values_list("pk", "name", "username"):
+                self._names[pk] = name or username
 
     @cached_property
     def _places(self):
         """This will give the departments that each person was credited in."""
         places = {}
-        for one in self._this_month:
-            places.setdefault(one.owner, {})[one.where[-1]] = None
+        for owner, where, *_rest in self._this_month:
+            places.setdefault(owner, {})[where[-1]] = None
         return places
 
     def _name(self, key):
@@ -327,11 +379,16 @@ class Ranking:
 
 
 def places(values):
-    """This will give the place of each key of {key: value}, the largest first; equal ones share a place: 1, 1, 3."""
-    first = {}
-    for place, value in enumerate(sorted(values.values(), reverse=True), 1):
-        first.setdefault(value, place)
-    return {key: first[value] for key, value in values.items()}
+    """
+    This will give the place of each key of {key: value}, the largest first and in that order; equal ones share a place:
+    1, 1, 3.
+    """
+    found, place, before = {}, 0, None
+    for number, key in enumerate(sorted(values, key=values.get, reverse=True), 1):
+        if values[key] != before:
+            place, before = number, values[key]
+        found[key] = place
+    return found
 
 
 # ── The list behind a number ─────────────────────────────────────────────────────────────────────────────────────────

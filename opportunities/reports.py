@@ -61,7 +61,7 @@ def _ranked(ranking):
         _("Reports approved"),
     ]
     rows = []
-    for key in amounts.keys:
+    for key in amounts.ordered():
         by_amount, by_reports = amounts.make(key), reports.make(key)
         named = [by_amount.name] if ranking.of_departments else [by_amount.name, by_amount.second]
         rows.append((*named, by_amount.place, by_amount.amount, by_amount.count, by_reports.place, by_reports.value))

@@ -1,5 +1,6 @@
 """The month's order: what counts, for whom, in which month; who reads which list; what never shows."""
 
+from collections import namedtuple
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -15,7 +16,7 @@ from crm.models import Department, User
 from crm.moments import organisation_month
 from opportunities.entry import Past
 from opportunities.models import Opportunity
-from opportunities.ranking import Ranking, month_after, month_before, places
+from opportunities.ranking import Ranking, Table, month_after, month_before, places
 from opportunities.reports import lede
 from opportunities.signings import Signing
 from tests import factories as make
@@ -23,6 +24,7 @@ from tests import factories as make
 pytestmark = pytest.mark.django_db
 THIS_MONTH = organisation_month()
 LAST_MONTH = month_before(THIS_MONTH)
+Numbered = namedtuple("Numbered", ["key", "place", "value"])
 
 
 def signed(owner, amount, on=None, **fields):
@@ -75,6 +77,29 @@ class TestTheOrder:
         assert places(values) == {
             key: 1 + sum(other > value for other in values.values()) for key, value in values.items()
         }
+
+    @given(st.dictionaries(st.integers(0, 30), st.integers(0, 5), min_size=1), st.integers(1, 12), st.data())
+    def test_of_many_only_those_who_are_shown_are_put_in_order(self, values, number, data):
+        mine = data.draw(st.sampled_from(sorted(values)))
+        placed, known = places(values), set()
+
+        def in_order(keys):
+            assert len(keys) == 1 or known.issuperset(keys)
+            return sorted(keys)
+
+        tied = {place: [key for key in placed if placed[key] == place] for place in placed.values()}
+        table = Table(
+            tied, known.update, in_order, lambda key: Numbered(key, placed[key], values[key]), mine, 0, 0, None
+        )
+        order = sorted(values, key=lambda key: (-values[key], key))
+        top = order[:number] if mine in order[:number] else [*order[: number - 1], mine]
+
+        assert [row.key for row in table.top(number)] == top
+        assert known == {key for key in values if placed[key] <= number}
+        assert [row.key for row in table.leaders] == [key for key in order if placed[key] == 1 and values[key]]
+        assert table.ordered() == order and table.total == len(order)
+        ahead = [key for key in order if values[key] > values[mine]]
+        assert (table.ahead.key if table.ahead else None) == (ahead[-1] if ahead else None)
 
     def test_ones_own_row_is_there_with_nothing_in_it(self):
         reader = make.user(name="Ma Li", at="jinan")
