@@ -14,6 +14,7 @@ from crm.models import Role
 from tests.sweep import table
 from tests.sweep.asking import Asker
 from tests.sweep.sweep import Sweep, rolled_back
+from tests.sweep.world import previews
 
 BECOMES = {"rea": "rev", "edi": "rev", "gm": "str", "sup": "str", "adm": "str", "man": "ina"}
 OPPORTUNITIES = ["draft", "reporting", "returned", "active", "signing", "dropping", "terminating", "signed", "void"]
@@ -60,6 +61,7 @@ def test_what_was_given_back_is_refused_with_the_session_of_before(world):
 @pytest.mark.torture
 @pytest.mark.timeout(7200)
 def test_nothing_at_all_is_left_of_what_was_taken_away(world):
+    world.previews = previews(world)
     assert swept(world, table.own() + table.administration()) == []
 
 
