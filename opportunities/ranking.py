@@ -7,7 +7,7 @@ and row agree.
 """
 
 import re
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
@@ -84,6 +84,7 @@ def read_month(text):
 # ── The order ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 PLACE = ("province_id", "city_id", "department_id")
+OWNER, WHERE, VALUE, COUNT = 1, slice(2, 5), 5, 6  # of what one person was credited with, in one month and place
 BELOW = {Level.HEAD_OFFICE: 0, Level.PROVINCE: 1, Level.CITY: 2, Level.TEAM: 3}  # where in PLACE what lies below begins
 
 
@@ -214,11 +215,11 @@ class Ranking:
 
     @cached_property
     def people_count(self):
-        return len(self._keys(of_departments=False))
+        return len(self._people)
 
     @cached_property
     def departments_count(self):
-        return len(self._keys(of_departments=True))
+        return len(self._departments)
 
     # What was credited
 
@@ -229,45 +230,46 @@ class Ranking:
     @reading()
     def _credits(self):
         """
-        This will give, for each kind of fact, what was credited in each month: {kind: {month: [(owner, ids named by
-        PLACE, value, count)]}}. Two queries, each answered by an index alone.
+        This will give, for each kind of fact, what was credited in each month: {kind: {month: [(month, owner, three ids
+        as named by PLACE, value, count)]}}. Two queries, each answered by an index alone.
         """
         months = [self.month, self.before] if self.with_lists else [self.month]
         credited = {kind: {month: [] for month in months} for kind in (Signed, Reported)}
         for kind, by_month in credited.items():
             facts = self._facts(kind).filter(month__in=months).values_list("month", "owner", *PLACE)
-            for month, owner, *where, value, count in facts.annotate(value=kind.value, facts=Count("*")):
-                by_month[month].append((owner, where, value, count))
+            for credit in facts.annotate(value=kind.value, facts=Count("*")):
+                by_month[credit[0]].append(credit)
         return credited
 
     @cached_property
     def _this_month(self):
         return [credit for by_month in self._credits.values() for credit in by_month[self.month]]
 
-    def _key(self, owner, where, of_departments):
-        """This will give whose row something belongs to: the owner's, or that of a department one level below."""
-        if not of_departments:
-            return owner
+    @cached_property
+    def _people(self):
+        """This will name whoever has anything this month, and the reader: the rows of a table of people."""
+        return {credit[OWNER] for credit in self._this_month} | {self.reader.pk}
+
+    @cached_property
+    def _departments(self):
+        """This will name the rows of a table of departments: those one level below, and where anything was credited."""
+        chosen = self.department and self.department.pk
+        below = {pk for pk, one in self.departments.items() if one.parent_id == chosen and one.active}
+        return below.union(map(self._place, {credit[WHERE] for credit in self._this_month}))
+
+    def _place(self, where):
+        """This will give the department one level below to which something belongs, or the one itself."""
         itself = self.department and self.department.pk
         below = BELOW[self.department.level] if self.department else 0
         return next((pk for pk in where[below:] if pk != itself), itself)
 
-    def _keys(self, of_departments):
-        """This will name the rows, the same in both tables: whoever has anything this month, and the reader."""
-        if not of_departments:
-            return {owner for owner, *_rest in self._this_month} | {self.reader.pk}
-        places = {tuple(where) for _owner, where, *_rest in self._this_month}
-        chosen = self.department and self.department.pk
-        below = {pk for pk, one in self.departments.items() if one.parent_id == chosen and one.active}
-        return {self._key(None, where, of_departments) for where in places} | below
-
     def _sums(self, kind, month):
         """This will give (values, counts) of a month by row."""
-        values, counts = Counter(), Counter()
-        for owner, where, value, count in self._credits[kind].get(month, ()):
-            key = self._key(owner, where, self.of_departments) if self.of_departments else owner
-            values[key] += value
-            counts[key] += count
+        values, counts = defaultdict(int), defaultdict(int)
+        for credit in self._credits[kind].get(month, ()):
+            key = self._place(credit[WHERE]) if self.of_departments else credit[OWNER]
+            values[key] += credit[VALUE]
+            counts[key] += credit[COUNT]
         return values, counts
 
     @cached_property
@@ -278,8 +280,8 @@ class Ranking:
 
     def _table(self, kind):
         values, counts = self._sums(kind, self.month)
-        keys = self._keys(self.of_departments)
-        values.update(dict.fromkeys(keys - values.keys(), 0))
+        keys = self._departments if self.of_departments else self._people
+        values |= dict.fromkeys(keys - values.keys(), 0)
         now, before = places(values), places(self._sums(kind, self.before)[0])
         largest = max(values.values(), default=0) or 1
         seen = self._seen(kind, counts)
@@ -302,8 +304,9 @@ class Ranking:
         for key, place in now.items():
             tied.setdefault(place, []).append(key)
         mine = self.reader.pk if not self.of_departments else next(filter(self._is_mine, keys), None)
-        whole = ask(self.month, *self._within) if counts and counts.total() == seen.total() else None
-        return Table(tied, self._know, self._in_order, row, mine, values.total(), counts.total(), whole)
+        count = sum(counts.values())
+        whole = ask(self.month, *self._within) if count and count == sum(seen.values()) else None
+        return Table(tied, self._know, self._in_order, row, mine, sum(values.values()), count, whole)
 
     def _in_order(self, keys):
         return sorted(keys, key=lambda key: (sort_key(self._name(key)), key)) if len(keys) > 1 else keys
@@ -313,16 +316,19 @@ class Ranking:
     @reading()
     def _seen(self, kind, counts):
         """This will count, for each row, the records that are the reader's own or in scope; a share opens no number."""
+        seen = defaultdict(int)
         if not self.with_lists:
-            return Counter()
+            return seen
         scope = in_scope(self.reader)
         if not scope:
             return counts
         covered = _opportunities().filter(Q(owner=self.reader) | scope).order_by().values("pk")
         found = self._facts(kind).filter(month=self.month, **{f"{kind.about}__in": covered})
-        seen = Counter()
-        for owner, *where, count in found.values_list("owner", *PLACE).annotate(facts=Count("*")):
-            seen[self._key(owner, where, self.of_departments)] += count
+        if self.of_departments:
+            for *where, count in found.values_list(*PLACE).annotate(facts=Count("*")):
+                seen[self._place(where)] += count
+        else:
+            seen.update(found.values_list("owner").annotate(facts=Count("*")))
         return seen
 
     @property
@@ -352,9 +358,9 @@ class Ranking:
     @cached_property
     def _places(self):
         """This will give the departments that each person was credited in."""
-        places = {}
-        for owner, where, *_rest in self._this_month:
-            places.setdefault(owner, {})[where[-1]] = None
+        places = defaultdict(dict)
+        for credit in self._this_month:
+            places[credit[OWNER]][credit[WHERE][-1]] = None
         return places
 
     def _name(self, key):
