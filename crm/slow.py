@@ -1,6 +1,6 @@
 """
 Those who send slowly, or leave before they have sent all: no thread waits for the ones, and nothing is done with what
-the others sent.
+the others sent. And those who are answered before they have sent all: they hear of it.
 
 Behind a proxy that takes in whole requests first, none of this comes to pass; a machine of one's own has no such proxy.
 """
@@ -10,6 +10,7 @@ import selectors
 import socket
 import time
 from collections import deque
+from contextlib import suppress
 
 from gunicorn.workers.gthread import ThreadWorker
 
@@ -105,3 +106,13 @@ class Body:
             raise ConnectionError("What was sent ended before its length.")
         self.set_patience()
         return data
+
+    def drop(self):
+        """
+        This will take in what nobody read, for a while: whoever still sends when the line is closed, as gunicorn does,
+        loses the answer with it.
+        """
+        until = time.monotonic() + PATIENCE
+        with suppress(OSError):
+            while self.left and time.monotonic() < until:
+                self.read(HEAD)

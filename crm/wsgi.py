@@ -29,5 +29,7 @@ syllables("名")
 
 def application(environ, start_response):
     """This will answer one request, which is not taken for whole where its sender left before its end."""
-    environ["wsgi.input"] = Body(environ)
-    return answer(environ, start_response)
+    environ["wsgi.input"] = body = Body(environ)
+    answered = answer(environ, start_response)
+    body.drop()
+    return answered

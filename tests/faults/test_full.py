@@ -191,7 +191,7 @@ def test_without_room_for_what_comes_in_an_upload_is_refused_and_pages_go_on(pro
     rep = Person(owner, product.port)
     product.surroundings["TMPDIR"] = str(disk.folder)
     product.begin()
-    path, offer = f"/files/opportunity/{opportunity.pk}/", ("offer.txt", "x" * 5_000_000)
+    path, offer = f"/files/opportunity/{opportunity.pk}/", ("offer.txt", "x" * 15_000_000)
     disk.fill(leave=500_000)
     with nothing_changed():
         answer = rep.post(path, {}, offer)
