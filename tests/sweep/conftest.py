@@ -5,6 +5,7 @@ import logging
 import pytest
 
 from tests.sweep import world as b
+from tests.sweep.sweep import SWEPT
 
 
 @pytest.fixture(autouse=True)
@@ -22,3 +23,10 @@ def world(db, settings, tmp_path):
     store = {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": tmp_path / "files"}}
     settings.STORAGES = settings.STORAGES | {"files": store}
     return b.build(settings)
+
+
+def pytest_terminal_summary(terminalreporter):
+    """This will end with what was asked, and of how much of what was refused somebody got the same."""
+    if SWEPT:
+        terminalreporter.section("swept")
+        terminalreporter.write_line("\n".join(SWEPT))

@@ -46,6 +46,9 @@ def state(besides=()):
     return digest(besides), list(Job.objects.order_by("pk").values_list()), len(mail.outbox)
 
 
+SWEPT = []  # in this run of the tests, for whoever reads its end
+
+
 class Sweep:
     """One sweep of a world by a table: what was asked, what was wrong, and what was proven to be done by somebody."""
 
@@ -57,6 +60,12 @@ class Sweep:
         self.touched, self.heard = set(), defaultdict(set)
         self.cells = 0
         self.forms = {}
+
+    def __str__(self):
+        return (
+            f"{len(self.touched)} patterns, {len(self.rows)} rows, {self.cells:,} cells, "
+            f"{len(self.refused):,} refused, {self.twins:,} with a twin, {len(self.wrong)} wrong"
+        )
 
     # What is asked
 

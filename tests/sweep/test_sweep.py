@@ -16,7 +16,7 @@ from django.urls import resolve
 from tests.sweep import table
 from tests.sweep import world as b
 from tests.sweep.asking import STYLES
-from tests.sweep.sweep import Sweep
+from tests.sweep.sweep import SWEPT, Sweep
 from tests.test_canary import walk
 
 DAILY = ["ano", "str", "rea"]
@@ -92,6 +92,7 @@ def test_what_a_stranger_a_reader_and_nobody_get_is_what_the_table_says_and_some
     sweep = Sweep(world, table.own())
     sweep.whole(DAILY, styles=["plain"], wrong_methods=[], head=False)
     sweep.proves(sweep.never_done)
+    SWEPT.append(f"every day: {sweep}")
     assert sweep.wrong == []
     assert {(row.name, row.method) for row in sweep.never_done} - not_for_anybody() == set()
 
@@ -133,16 +134,12 @@ def test_a_cell_that_says_something_else_is_found_and_so_is_a_view_that_nobody_g
 @pytest.mark.torture
 @pytest.mark.timeout(7200)
 @pytest.mark.parametrize("style", STYLES)
-def test_everything_is_answered_as_the_table_says_whoever_asks_and_however(world, style, pytestconfig):
+def test_everything_is_answered_as_the_table_says_whoever_asks_and_however(world, style):
     world.previews = b.previews(world)
     sweep = Sweep(world, every_row())
     sweep.whole(b.ROLES, styles=[style])
 
-    told = pytestconfig.get_terminal_writer()
-    told.line(
-        f"\nsweep, {style}: {len(sweep.touched)} patterns, {len(sweep.rows)} rows, {sweep.cells:,} cells, "
-        f"{len(sweep.refused):,} refused, {sweep.twins:,} with a twin, {len(sweep.wrong)} wrong"
-    )
+    SWEPT.append(f"{style}: {sweep}")
     assert sweep.wrong == []
     assert sweep.touched == {route for _name, route in table.patterns()}
     assert {(row.name, row.method) for row in sweep.never_done if any(map(row.does, b.ROLES))} == set()
