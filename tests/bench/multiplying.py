@@ -44,8 +44,7 @@ def multiply(times, say=print):
     for done in OpportunityText.write_all(after=last):
         say(f"OpportunityText up to {done:,}")
     with connection.cursor() as cursor:
-        # As the database does by itself in time: what an index alone answers is asked of nothing else then.
-        cursor.execute("VACUUM ANALYZE" if on_postgresql else "ANALYZE")
+        cursor.execute("ANALYZE")
 
 
 def _highest(model):
