@@ -73,8 +73,8 @@ def test_of_many_who_wait_one_asks_and_all_come_to_it():
         holder.execute("BEGIN IMMEDIATE")
         for thread in threads:
             thread.start()
-        begun.wait()
         held_from = time.monotonic()
+        begun.wait()
         time.sleep(0.3)
         times, held = len(asked), time.monotonic() - held_from
         holder.execute("COMMIT")
