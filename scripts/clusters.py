@@ -11,9 +11,9 @@ from pathlib import Path
 
 def programs():
     """This will give the folder of PostgreSQL's server programs, the newest of several; None without."""
-    on_path = shutil.which("initdb")
+    on_path = shutil.which("initdb")  # it may be a link, and the others not beside it
     debian = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: float(path.parts[4]))
-    return Path(on_path).parent if on_path else debian[-1].parent if debian else None
+    return Path(on_path).resolve().parent if on_path else debian[-1].parent if debian else None
 
 
 def free_port():
