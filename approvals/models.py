@@ -38,6 +38,7 @@ from approvals.lifecycle import Lifecycle
 from approvals.routes import Act, Route, RouteVersion, Step
 from approvals.tasks import AlreadyHandled, Task
 from crm.models import AtDepartment
+from crm.prepared import prepared
 from crm.verbs import Refused
 from notices.models import About, Delivery
 
@@ -152,11 +153,8 @@ class Approval(Lifecycle, About, AtDepartment):
         This will list the approvals about `record`, the newest first, with their rounds, tasks and people read along:
         in one query, since each round has a task.
         """
-        about = {"approval__about_type": ContentType.objects.get_for_model(record), "approval__about_id": record.pk}
-        people = [f"approval__{name}" for name in ("requester", "owner", "department")]
-        joined = Task.objects.select_related(*people, "round__asked_by", "holder", "decided_by", "step__version")
-        # In order here and not there: to name an order among so many columns costs Django more than the sorting.
-        tasks = sorted(joined.filter(**about).order_by(), key=lambda task: (task.approval_id, task.pk))
+        found = _tasks_about(ContentType.objects.get_for_model(record).pk, record.pk)
+        tasks = sorted(found, key=lambda task: (task.approval_id, task.pk))
         approvals = []
         for approval, of_it in groupby(tasks, key=lambda task: task.approval):
             of_it = list(of_it)
@@ -439,3 +437,11 @@ def changed(old, new):
     """This will tell whether two described values differ; a record that was only renamed is the same."""
     both_records = isinstance(old, dict) and isinstance(new, dict)
     return old["id"] != new["id"] if both_records else old != new
+
+
+@prepared
+def _tasks_about(about_type, about_id):
+    """Without an order: to name one among so many columns costs Django more than sorting the rows."""
+    people = [f"approval__{name}" for name in ("requester", "owner", "department")]
+    joined = Task.objects.select_related(*people, "round__asked_by", "holder", "decided_by", "step__version")
+    return joined.filter(approval__about_type=about_type, approval__about_id=about_id).order_by()

@@ -5,6 +5,7 @@ from django.utils.translation import gettext_lazy as _
 
 from crm import custom_fields
 from crm.custom_fields import Kind
+from crm.prepared import prepared
 
 FIGURES = (Kind.NUMBER, Kind.MONEY, Kind.DATE)
 LONG = (Kind.TEXT, Kind.LONG_TEXT, Kind.CHOICES)
@@ -18,9 +19,11 @@ def held(model, pks, fields):
     if not fields or not pks:
         return {}
     known = {field.pk: field for field in fields}
-    rows = _values().filter(field__in=known, about_id__in=pks).order_by("about_id", "field", "position")
-    if any(field.kind == Kind.PERSON for field in fields):
-        rows = rows.select_related("person")
+    names_people = any(field.kind == Kind.PERSON for field in fields)
+    if len(pks) == 1:
+        rows = _rows_of_one(*pks, *known, names_people=names_people)
+    else:
+        rows = _rows(pks, known, names_people=names_people)
     gathered = {}
     for row in rows:
         gathered.setdefault(row.about_id, {}).setdefault(row.field_id, []).append(row)
@@ -30,8 +33,15 @@ def held(model, pks, fields):
     }
 
 
-def _values():
-    return custom_fields.CustomField.values.rel.related_model.objects
+def _rows(pks, fields, *, names_people):
+    values = custom_fields.CustomField.values.rel.related_model.objects
+    rows = values.filter(field__in=fields, about_id__in=pks).order_by("about_id", "field", "position")
+    return rows.select_related("person") if names_people else rows
+
+
+@prepared
+def _rows_of_one(pk, *fields, names_people):
+    return _rows([pk], fields, names_people=names_people)
 
 
 def sections(record):

@@ -12,8 +12,9 @@ from approvals.models import Task
 from crm.moments import organisation_month
 from crm.navigation import Frame
 from crm.permissions import allows
+from crm.prepared import prepared
 from notices.models import Announcement, Message, look
-from opportunities.models import FollowUp, Opportunity
+from opportunities.models import FollowUp, Opportunity, above
 from opportunities.ranking import Ranking
 
 FEW = 5  # opportunities of each kind
@@ -27,11 +28,11 @@ TABS = ("all", "todo", "read")
 @require_safe
 def home(request):
     user, now = request.user, timezone.localtime()
-    tasks = list(_counted(Task.objects.open_for(user).with_rows())[:WAITING])
-    told = look(_counted(Message.objects.unread_for(user))[:WAITING], user)
+    tasks = _tasks(user.pk)
+    told = look(_messages(user.pk), user)
     counts = {"tasks": _count(tasks), "messages": _count(told)}
     mine, shared = _opportunities(user)
-    due = list(_counted(FollowUp.objects.due_for(user, _midnight(now)))[:DUE])
+    due = list(_counted(FollowUp.objects.due_for(user, _midnight(now)).select_related("kind"))[:DUE])
     news = list(_news(user)[:NEWS])
     ranking = Ranking(user, organisation_month(), user.department and user.department.province, with_lists=False)
     return render(
@@ -79,14 +80,33 @@ def _count(rows):
     return rows[0].of if rows else 0
 
 
+@prepared
+def _tasks(user):
+    return _counted(Task.objects.open_for(user).with_rows())[:WAITING]
+
+
+@prepared
+def _messages(user):
+    return _counted(Message.objects.unread_for(user))[:WAITING]
+
+
 def _opportunities(user):
     """This will give the first of one's own and of those that others share, in the product's order."""
-    rows = Opportunity.objects.in_order()
-    mine = rows.owned_by(user).select_related("customer", "stage__pipeline")
-    shared = rows.shared_with(user).select_related("owner__department", "stage__pipeline")
-    mine, shared = (list(_counted(found)[:FEW]) for found in (mine, shared))
+    mine, shared = _mine(user.pk), _shared(user.pk, *above(user))
     prefetch_related_objects([*mine, *shared], "stage__pipeline__stages")
     return mine, shared
+
+
+@prepared
+def _mine(user):
+    found = Opportunity.objects.in_order().owned_by(user)
+    return _counted(found.select_related("customer", "stage__pipeline"))[:FEW]
+
+
+@prepared
+def _shared(user, *departments):
+    found = Opportunity.objects.in_order().shared_with(user, departments)
+    return _counted(found.select_related("owner__department", "stage__pipeline"))[:FEW]
 
 
 def _midnight(now):
@@ -97,4 +117,4 @@ def _midnight(now):
 def _news(user):
     """This will give the announcements for the reader, each with how many of all are unread."""
     one_if_unread = Case(When(unread=True, then=Value(1)), default=Value(0), output_field=IntegerField())
-    return Announcement.objects.for_reader(user).with_unread(user).annotate(unread_of=Window(Sum(one_if_unread)))
+    return Announcement.objects.told(user).annotate(unread_of=Window(Sum(one_if_unread)))

@@ -22,6 +22,7 @@ from crm.functions import ascii_lower
 from crm.money import LARGEST
 from crm.periods import PERIOD, period
 from crm.permissions import SEEN_BY
+from crm.prepared import prepared
 
 NOBODY = Q(pk__in=[])
 EVERYBODY = ~NOBODY  # unlike Q(), it is still there when something is added to it with | or turned round with ~
@@ -329,6 +330,11 @@ class Choice(OneOf):
         return str(self.choices[value])
 
 
+@prepared
+def _all(*, model):
+    return model.objects.all()
+
+
 class Pick(OneOf):
     """A value of a picklist, stored by its key."""
 
@@ -342,7 +348,7 @@ class Pick(OneOf):
         return value
 
     def records(self, values, user):
-        return {one.key: one for one in self.related_model.objects.all()}
+        return {one.key: one for one in _all(model=self.related_model)}
 
     def choices_for(self, asked, chosen):
         found = asked.records(self)

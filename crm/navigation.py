@@ -11,6 +11,7 @@ from crm import help as help_pages
 from crm.models import User
 from crm.organisation import Organisation
 from crm.permissions import allows
+from crm.prepared import prepared
 from notices.models import Message
 
 # (url name, label, icon). The name of a page that does not exist shows nowhere.
@@ -73,6 +74,17 @@ class Item:
         return self._counts.get(self.name)
 
 
+@prepared
+def _waiting(user):
+    """How many tasks and messages wait for somebody, in one query: this is asked for on every page."""
+    waiting = {"tasks": Task.objects.open_for(user), "messages": Message.objects.unread_for(user)}
+    first, *others = (
+        rows.order_by().values(of=Value(name)).annotate(count=Count("*")).values_list("of", "count")
+        for name, rows in waiting.items()
+    )
+    return first.union(*others, all=True)
+
+
 class Frame:
     """What base.html shows around a page, worked out when a template asks for it, and once."""
 
@@ -86,12 +98,7 @@ class Frame:
 
     @cached_property
     def _counts(self):
-        waiting = {"tasks": Task.objects.open_for(self.user), "messages": Message.objects.unread_for(self.user)}
-        first, *others = (
-            rows.order_by().values(of=Value(name)).annotate(count=Count("*")).values_list("of", "count")
-            for name, rows in waiting.items()
-        )
-        return dict(first.union(*others, all=True))  # one query: this is asked for on every page
+        return dict(_waiting(self.user.pk))
 
     @cached_property
     def groups(self):

@@ -176,8 +176,7 @@ def contact_history(request, pk):
 
 def history(record):
     """This will give a page the latest of what happened to the record, and how much there is."""
-    events = Event.objects.about(record).select_related("by").annotate(total=Window(Count("*")))
-    return {"events": list(events[:FEW_EVENTS])}
+    return {"events": Event.latest_about(record, FEW_EVENTS)}
 
 
 def follow_ups(record, reader):

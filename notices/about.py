@@ -3,7 +3,9 @@
 from django.contrib.contenttypes.fields import GenericForeignKey
 from django.contrib.contenttypes.models import ContentType
 from django.db import models
-from django.db.models import Q
+from django.db.models import Count, Q, Window
+
+from crm.prepared import prepared
 
 
 def for_department(model, user):
@@ -26,3 +28,17 @@ class About(models.Model):
 
     class Meta:
         abstract = True
+
+    @classmethod
+    def latest_about(cls, record, count):
+        """
+        This will list the latest `count` of what is said about `record`, with the names of those who did, and in each
+        how much there is in all, as `total`.
+        """
+        return _latest(ContentType.objects.get_for_model(record).pk, record.pk, model=cls, count=count)
+
+
+@prepared
+def _latest(about_type, about_id, *, model, count):
+    rows = model.objects.filter(about_type=about_type, about_id=about_id).select_related("by")
+    return rows.annotate(total=Window(Count("*")))[:count]

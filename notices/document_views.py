@@ -2,7 +2,6 @@
 
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.db.models import Count, Window
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -37,7 +36,7 @@ def document(request, pk):
         "document": found,
         "may_keep": may_keep,
         "linked": found.linked_to(request.user),
-        "events": Event.objects.about(found).annotate(total=Window(Count("*")))[:FEW_EVENTS] if may_keep else [],
+        "events": Event.latest_about(found, FEW_EVENTS) if may_keep else [],
     }
     return render(request, "notices/document.html", context)
 

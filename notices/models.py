@@ -243,8 +243,13 @@ class AnnouncementQuerySet(models.QuerySet):
 
     def unread_for(self, user):
         """This will narrow to what the reader has not opened or, where that is asked for, not confirmed."""
-        done = AnnouncementRead.objects.filter(Q(confirmed_at__isnull=False) | Q(announcement__must_confirm=False))
-        return self.for_reader(user).exclude(pk__in=done.filter(by=user).values("announcement_id"))
+        return self.for_reader(user).exclude(pk__in=AnnouncementRead.that_do(user).values("announcement_id"))
+
+    def told(self, user):
+        """This will narrow as `for_reader` does, and note on each, as `unread`, whether the reader is to read it."""
+        return self.for_reader(user).annotate(
+            unread=~Exists(AnnouncementRead.that_do(user).filter(announcement=OuterRef("pk")))
+        )
 
     def with_unread(self, user):
         """This will note on each, as `unread`, whether the reader is to read it."""
@@ -462,6 +467,11 @@ class AnnouncementRead(models.Model):
 
     def __str__(self):
         return f"{self.announcement_id} {self.by_id}"
+
+    @classmethod
+    def that_do(cls, user):
+        """This will give those of a person that are all that is asked: confirmed, where it is to be confirmed."""
+        return cls.objects.filter(Q(confirmed_at__isnull=False) | Q(announcement__must_confirm=False), by=user)
 
 
 class CommentQuerySet(models.QuerySet):

@@ -3,7 +3,6 @@
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.db.models import Count, Window
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -214,9 +213,8 @@ def comments_on(request, record):
 
 def talk(record, reader):
     """This will give the page of `record` its latest comments, how many there are, and the form to add one."""
-    latest = Comment.objects.about(record).annotate(total=Window(Count("*")))[:FEW]
     return {
-        "comments": with_buttons(latest, reader),
+        "comments": with_buttons(Comment.latest_about(record, FEW), reader),
         "comment_form": CommentForm(user=reader, instance=Comment(about=record)),
     }
 

@@ -25,6 +25,7 @@ from crm import filters, shown
 from crm.conditions import Conditions
 from crm.moments import organisation_today
 from crm.periods import period
+from crm.prepared import prepared
 from crm.querysets import among, is_wide
 from opportunities.lifecycle import OPEN, PENDING, State
 from opportunities.lists import OpportunityList
@@ -146,8 +147,7 @@ class Board(OpportunityList):
 
     @cached_property
     def _every_stage(self):
-        stages = Stage.objects.select_related("pipeline")
-        return list(stages.order_by("pipeline__order", "pipeline__key", "order", "key"))
+        return _every_stage()
 
     @cached_property
     def _pipelines(self):
@@ -521,6 +521,12 @@ class Board(OpportunityList):
     @property
     def kept(self):
         return [pair for pair in super().kept if pair[0] not in ("column", "after", "moved")]
+
+
+@prepared
+def _every_stage():
+    stages = Stage.objects.select_related("pipeline")
+    return stages.order_by("pipeline__order", "pipeline__key", "order", "key")
 
 
 def _from(stage):

@@ -2,7 +2,7 @@
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Count, Exists, F, OuterRef, Q, Window
+from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
@@ -95,14 +95,6 @@ class FollowUpQuerySet(Guarded):
     def due_for(self, user, until):
         """This will narrow to what this person planned for a moment before `until` and still sees, the oldest first."""
         return self.planned().filter(owner=user, at__lt=until).visible_to(user).order_by("at", "id")
-
-    def first_of(self, count):
-        """
-        This will give the first `count`, in order, with what a page shows of them, and in each how many there are
-        in all (`total`); for whoever sees what they are about.
-        """
-        shown = self.latest_first().select_related("kind", "owner", "contact", "next")
-        return shown.annotate(total=Window(Count("*")))[:count]
 
     def shown_to(self, user):
         """

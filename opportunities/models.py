@@ -57,6 +57,19 @@ class Incomplete(Refused):
         self.fields = fields
 
 
+def above(user):
+    """This will give the keys of the departments that somebody is in, their own and those above it."""
+    return user.department.ancestor_ids if user.department_id else []
+
+
+def _shared(user, departments, **wanted):
+    """This will give two querysets of one column: the keys of what is shared with a person, and with departments."""
+    return [
+        OpportunityUserShare.objects.filter(user=user, **wanted).values("content_object"),
+        OpportunityGroupShare.objects.filter(group__department__in=departments, **wanted).values("content_object"),
+    ]
+
+
 class OpportunityQuerySet(Guarded):
     """The vocabulary of opportunities."""
 
@@ -73,11 +86,7 @@ class OpportunityQuerySet(Guarded):
     def keys(self, reason, user):
         if reason in (permissions.VIEW_SHARE, permissions.EDIT_SHARE):
             wanted = {"permission__codename": "change_opportunity"} if reason == permissions.EDIT_SHARE else {}
-            above = user.department.ancestor_ids if user.department_id else []
-            return [
-                OpportunityUserShare.objects.filter(user=user, **wanted).values("content_object"),
-                OpportunityGroupShare.objects.filter(group__department__in=above, **wanted).values("content_object"),
-            ]
+            return _shared(user.pk, above(user), **wanted)
         if reason in (permissions.OPEN_TASK, permissions.PAST_TASK):
             tasks = Task.objects.filter(holder=user, about_type=ContentType.objects.get_for_model(self.model))
             return [(tasks.open() if reason == permissions.OPEN_TASK else tasks).order_by().values("about_id")]
@@ -92,13 +101,13 @@ class OpportunityQuerySet(Guarded):
     def owned_by(self, user):
         return self.filter(owner=user)
 
-    def shared_with(self, user):
-        """This will narrow to what others share with this person or with a department of theirs."""
-        return self.filter(self.is_shared_with(user))
+    def shared_with(self, user, departments):
+        """This will narrow to what others share with this person (a key) or with one of these departments (keys)."""
+        return self.filter(self.is_shared_with(user, departments))
 
-    def is_shared_with(self, user):
-        """This will give the condition that others share it with `user`; a plain IN, since it stands beside `among`."""
-        by_person, by_group = self.keys(permissions.VIEW_SHARE, user)
+    def is_shared_with(self, user, departments):
+        """This will give that as a condition; a plain IN, since it stands beside `among`."""
+        by_person, by_group = _shared(user, departments)
         return Q(pk__in=by_person.union(by_group)) & ~Q(owner=user)
 
     def in_order(self):
@@ -174,7 +183,7 @@ class SharedWithReader(kinds.YesNo):
     def compare(self, op, value, asked):
         if asked.user is None:
             return (kinds.NOBODY, lambda record: False) if value else (kinds.EVERYBODY, lambda record: True)
-        shared = self.model.objects.is_shared_with(asked.user)
+        shared = self.model.objects.is_shared_with(asked.user.pk, above(asked.user))
         return (
             shared if value else ~shared,
             lambda record: self.model.objects.filter(shared, pk=record.pk).exists() is value,

@@ -18,13 +18,17 @@ from approvals.templatetags.approvals import ASKED, KINDS
 from crm import shown
 from crm.moments import organisation_today
 from crm.permissions import EVERYWHERE
+from crm.prepared import prepared
 from crm.querysets import is_in_scope
 from notices import wording
 from notices.history import Event, describe
+from opportunities.follow_ups import FollowUp
 from opportunities.lifecycle import OPEN, PENDING, State
+from opportunities.models import OpportunityContact
 from opportunities.picklists import Stage
 from opportunities.reviews import reviews_of
 from opportunities.shares import shares_of
+from opportunities.signings import Movement
 
 SHOWN = 10  # follow-ups and shares on the page itself
 EVENTS = 5
@@ -51,6 +55,36 @@ WHEN = {
     "correct": (State.SIGNED,),
     "reassign": tuple(state for state in State if state != State.VOID),
 }
+
+
+# ── What is read along ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@prepared
+def _follow_ups(opportunity):
+    """The first of them, in order, with what the page shows of each, and in each how many there are (`total`)."""
+    shown = FollowUp.objects.filter(opportunity=opportunity).latest_first()
+    return shown.select_related("kind", "owner", "contact", "next").annotate(total=Window(Count("*")))[:SHOWN]
+
+
+@prepared
+def _placements(opportunity):
+    placements = OpportunityContact.objects.filter(opportunity=opportunity)
+    return placements.select_related("contact").order_by("-primary", "id")
+
+
+@prepared
+def _movements(opportunity):
+    moved = Movement.objects.filter(opportunity=opportunity).that_count()
+    return moved.values_list("at", "stage", "expected_close_on")
+
+
+@prepared
+def _stages(pipeline):
+    return Stage.objects.filter(pipeline=pipeline)
+
+
+# ── The page ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass
@@ -109,8 +143,9 @@ class Page:
 
     @cached_property
     def follow_ups(self):
-        rows = list(self.opportunity.follow_ups.first_of(SHOWN))
+        rows = _follow_ups(self.opportunity.pk)
         for follow_up in rows:
+            follow_up.opportunity = self.opportunity
             follow_up.changeable = follow_up.owner_id == self.user.pk or self.user.is_any(*EVERYWHERE)
             follow_up.contact_seen = follow_up.contact is not None and self._sees(follow_up.contact)
         return rows
@@ -126,8 +161,7 @@ class Page:
 
     @cached_property
     def events(self):
-        events = Event.objects.about(self.opportunity).select_related("by").annotate(total=Window(Count("*")))
-        return list(events[:EVENTS])
+        return Event.latest_about(self.opportunity, EVENTS)
 
     @cached_property
     def event_count(self):
@@ -135,7 +169,7 @@ class Page:
 
     @cached_property
     def placements(self):
-        return list(self.opportunity.placements.select_related("contact").order_by("-primary", "id"))
+        return _placements(self.opportunity.pk)
 
     @cached_property
     def shares(self):
@@ -147,7 +181,7 @@ class Page:
 
     @cached_property
     def movements(self):
-        return list(self.opportunity.movements.that_count().values_list("at", "stage", "expected_close_on"))
+        return _movements(self.opportunity.pk)
 
     # Its acts
 
@@ -428,7 +462,7 @@ class Page:
 
     @cached_property
     def _pipeline(self):
-        return list(Stage.objects.filter(pipeline=self.opportunity.stage.pipeline_id))
+        return _stages(self.opportunity.stage.pipeline_id)
 
     @property
     def path(self):

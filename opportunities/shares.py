@@ -13,6 +13,7 @@ from django.utils.translation import ngettext_lazy
 from guardian.models import GroupObjectPermissionBase, UserObjectPermissionBase
 
 from crm.names import localized
+from crm.prepared import prepared
 
 # With whom an opportunity is shared: `kind` is person or department, `id` theirs.
 Share = namedtuple("Share", ["kind", "id", "name", "may_edit"])
@@ -46,14 +47,21 @@ class OpportunityGroupShare(GroupObjectPermissionBase):
 
 def shares_of(opportunity):
     """This will list the shares of an opportunity, people first, each kind in the order given; in one query."""
-    names = Cast("group__department__names", models.CharField())
-    people = opportunity.user_shares.annotate(kind=Value(0), whom=F("user"), label=F("user__name"))
-    departments = opportunity.group_shares.annotate(kind=Value(1), whom=F("group__department"), label=names)
-    columns = ("kind", "pk", "whom", "label", "permission__codename")
-    rows = people.values_list(*columns).union(departments.values_list(*columns), all=True).order_by("kind", "pk")
     return [
         Share("department", whom, localized(json.loads(label)), permission == "change_opportunity")
         if kind
         else Share("person", whom, label, permission == "change_opportunity")
-        for kind, _pk, whom, label, permission in rows
+        for kind, _pk, whom, label, permission in _shares_of(opportunity.pk)
     ]
+
+
+@prepared
+def _shares_of(opportunity):
+    names = Cast("group__department__names", models.CharField())
+    people, departments = (
+        kind.objects.filter(content_object=opportunity) for kind in (OpportunityUserShare, OpportunityGroupShare)
+    )
+    people = people.annotate(kind=Value(0), whom=F("user"), label=F("user__name"))
+    departments = departments.annotate(kind=Value(1), whom=F("group__department"), label=names)
+    columns = ("kind", "pk", "whom", "label", "permission__codename")
+    return people.values_list(*columns).union(departments.values_list(*columns), all=True).order_by("kind", "pk")

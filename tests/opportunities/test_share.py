@@ -34,7 +34,7 @@ def test_a_person_sees_it_under_shared_with_me_and_is_told(client, opportunity):
     assert share(client, opportunity, people="Sun Qi").status_code == 302
 
     assert sees(guest, opportunity)
-    assert list(Opportunity.objects.shared_with(guest)) == [opportunity]
+    assert list(Opportunity.objects.shared_with(guest.pk, [guest.department_id])) == [opportunity]
     assert Message.objects.get(to=guest).kind == "shared"
     assert Event.objects.about(opportunity).first().data["to"][0]["label"] == "Sun Qi"
     client.force_login(guest)
