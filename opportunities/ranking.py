@@ -7,15 +7,18 @@ and row agree.
 """
 
 import re
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from itertools import chain
+from itertools import chain, groupby
 
 from django.contrib.contenttypes.models import ContentType
-from django.db.models import Count, Q, Sum
+from django.db import connections
+from django.db.models import BigIntegerField, Count, Exists, OuterRef, Q, Sum
+from django.db.models.functions import Cast
 from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 
@@ -24,7 +27,7 @@ from crm import kinds, shown
 from crm.models import Department, Level, User
 from crm.moments import organisation_month
 from crm.pinyin import sort_key
-from crm.querysets import among, in_scope
+from crm.querysets import among, in_scope, is_wide
 from crm.replica import reading
 from opportunities.signings import Signing
 
@@ -35,7 +38,7 @@ class Signed:
     """Opportunities signed, by their amount in hundredths of the base currency."""
 
     about = "opportunity"  # the column that names the opportunity
-    value = Sum("base_cents")
+    value = Cast(Sum("base_cents"), BigIntegerField())  # PostgreSQL adds them up to a numeric
 
     @staticmethod
     def facts():
@@ -84,7 +87,7 @@ def read_month(text):
 # ── The order ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 PLACE = ("province_id", "city_id", "department_id")
-OWNER, WHERE, VALUE, COUNT = 1, slice(2, 5), 5, 6  # of what one person was credited with, in one month and place
+OWNER, WHERE, VALUE, COUNT = 1, slice(4, 1, -1), 5, 6  # of what one person was credited with, in one month and place
 BELOW = {Level.HEAD_OFFICE: 0, Level.PROVINCE: 1, Level.CITY: 2, Level.TEAM: 3}  # where in PLACE what lies below begins
 
 
@@ -231,14 +234,19 @@ class Ranking:
     def _credits(self):
         """
         This will give, for each kind of fact, what was credited in each month: {kind: {month: [(month, owner, three ids
-        as named by PLACE, value, count)]}}. Two queries, each answered by an index alone.
+        as named by PLACE, the last first, value, count)]}}. Two queries, each month answered by an index alone and in
+        its order.
         """
         months = [self.month, self.before] if self.with_lists else [self.month]
-        credited = {kind: {month: [] for month in months} for kind in (Signed, Reported)}
-        for kind, by_month in credited.items():
-            facts = self._facts(kind).filter(month__in=months).values_list("month", "owner", *PLACE)
-            for credit in facts.annotate(value=kind.value, facts=Count("*")):
-                by_month[credit[0]].append(credit)
+        credited = {}
+        for kind in (Signed, Reported):
+            facts = self._facts(kind).values_list("month", "owner", *reversed(PLACE))
+            facts = facts.annotate(value=kind.value, facts=Count("*"))
+            of_one, *others = (facts.filter(month=month) for month in months)
+            found = defaultdict(list)
+            for row in raw(of_one.union(*others, all=True) if others else of_one):
+                found[row[0]].append(row)
+            credited[kind] = {month: found[month] or found[str(month)] for month in months}
         return credited
 
     @cached_property
@@ -263,14 +271,17 @@ class Ranking:
         below = BELOW[self.department.level] if self.department else 0
         return next((pk for pk in where[below:] if pk != itself), itself)
 
-    def _sums(self, kind, month):
-        """This will give (values, counts) of a month by row."""
-        values, counts = defaultdict(int), defaultdict(int)
-        for credit in self._credits[kind].get(month, ()):
-            key = self._place(credit[WHERE]) if self.of_departments else credit[OWNER]
-            values[key] += credit[VALUE]
-            counts[key] += credit[COUNT]
-        return values, counts
+    def _sums(self, kind, month, what):
+        """This will add up the VALUE or the COUNT of a month by row."""
+        credited = self._credits[kind].get(month, ())
+        if not self.of_departments:
+            sums = {credit[OWNER]: credit[what] for credit in credited}
+            if len(sums) == len(credited):  # nobody was credited in two places, as in most months
+                return sums
+        sums = defaultdict(int)
+        for credit in credited:
+            sums[self._place(credit[WHERE]) if self.of_departments else credit[OWNER]] += credit[what]
+        return sums
 
     @cached_property
     def _tables(self):
@@ -279,10 +290,10 @@ class Ranking:
         return tables
 
     def _table(self, kind):
-        values, counts = self._sums(kind, self.month)
         keys = self._departments if self.of_departments else self._people
-        values |= dict.fromkeys(keys - values.keys(), 0)
-        now, before = places(values), places(self._sums(kind, self.before)[0])
+        nothing = dict.fromkeys(keys, 0)
+        values, counts = (nothing | self._sums(kind, self.month, what) for what in (VALUE, COUNT))
+        now, before = Places(values), Places(self._sums(kind, self.before, VALUE))
         largest = max(values.values(), default=0) or 1
         seen = self._seen(kind, counts)
 
@@ -291,7 +302,7 @@ class Ranking:
                 key=key,
                 name=self._name(key),
                 second=self._second(key),
-                place=now[key],
+                place=now.get(key),
                 value=values[key],
                 count=counts[key],
                 before=before.get(key),
@@ -300,13 +311,10 @@ class Ranking:
                 ask=self._ask(key) if counts[key] and counts[key] == seen[key] else None,
             )
 
-        tied = {}
-        for key, place in now.items():
-            tied.setdefault(place, []).append(key)
         mine = self.reader.pk if not self.of_departments else next(filter(self._is_mine, keys), None)
         count = sum(counts.values())
         whole = ask(self.month, *self._within) if count and count == sum(seen.values()) else None
-        return Table(tied, self._know, self._in_order, row, mine, sum(values.values()), count, whole)
+        return Table(by_place(values), self._know, self._in_order, row, mine, sum(values.values()), count, whole)
 
     def _in_order(self, keys):
         return sorted(keys, key=lambda key: (sort_key(self._name(key)), key)) if len(keys) > 1 else keys
@@ -322,8 +330,12 @@ class Ranking:
         scope = in_scope(self.reader)
         if not scope:
             return counts
-        covered = _opportunities().filter(Q(owner=self.reader) | scope).order_by().values("pk")
-        found = self._facts(kind).filter(month=self.month, **{f"{kind.about}__in": covered})
+        covered = _opportunities().filter(Q(owner=self.reader) | scope).order_by()
+        if is_wide(self.reader):  # a month has less than a whole province
+            is_covered = Q(Exists(covered.filter(pk=OuterRef(kind.about))))
+        else:
+            is_covered = Q(**{f"{kind.about}__in": covered.values("pk")})
+        found = self._facts(kind).filter(is_covered, month=self.month)
         if self.of_departments:
             for *where, count in found.values_list(*PLACE).annotate(facts=Count("*")):
                 seen[self._place(where)] += count
@@ -384,17 +396,42 @@ class Ranking:
         return key in mine.ancestor_ids
 
 
-def places(values):
+def raw(facts):
     """
-    This will give the place of each key of {key: value}, the largest first and in that order; equal ones share a place:
-    1, 1, 3.
+    This will give the rows of a queryset as the database does, a day as a date or as its text: of tens of thousands of
+    rows Django turns each number by itself.
     """
-    found, place, before = {}, 0, None
-    for number, key in enumerate(sorted(values, key=values.get, reverse=True), 1):
-        if values[key] != before:
-            place, before = number, values[key]
-        found[key] = place
+    with connections[facts.db].cursor() as cursor:
+        cursor.execute(*facts.query.get_compiler(facts.db).as_sql())
+        return cursor.fetchall()
+
+
+def by_place(values):
+    """
+    This will give the keys of {key: value} by their place, {place: keys}, the largest value first; equal ones share a
+    place: 1, 1, 3.
+    """
+    keys = sorted(values, key=values.get, reverse=True)
+    found, number = {}, 1
+    for _value, tied in groupby(keys, key=values.get):
+        found[number] = [*tied]
+        number += len(found[number])
     return found
+
+
+class Places:
+    """At which place each key of {key: value} stands, for a few of many."""
+
+    def __init__(self, values):
+        self.values = values
+
+    def get(self, key):
+        """This will give its place; None of a key that has none."""
+        return len(self._sorted) - bisect_right(self._sorted, self.values[key]) + 1 if key in self.values else None
+
+    @cached_property
+    def _sorted(self):
+        return sorted(self.values.values())
 
 
 # ── The list behind a number ─────────────────────────────────────────────────────────────────────────────────────────

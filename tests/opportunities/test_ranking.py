@@ -16,7 +16,7 @@ from crm.models import Department, User
 from crm.moments import organisation_month
 from opportunities.entry import Past
 from opportunities.models import Opportunity
-from opportunities.ranking import Ranking, Table, month_after, month_before, places
+from opportunities.ranking import Places, Ranking, Table, by_place, month_after, month_before
 from opportunities.reports import lede
 from opportunities.signings import Signing
 from tests import factories as make
@@ -74,20 +74,22 @@ class TestTheOrder:
 
     @given(st.dictionaries(st.integers(), st.integers(0, 5)))
     def test_a_place_is_one_more_than_those_who_have_more(self, values):
-        assert places(values) == {
-            key: 1 + sum(other > value for other in values.values()) for key, value in values.items()
-        }
+        places = {key: 1 + sum(other > value for other in values.values()) for key, value in values.items()}
+        assert {key: place for place, keys in by_place(values).items() for key in keys} == places
+        assert {key: Places(values).get(key) for key in values} == places
+        assert list(by_place(values)) == sorted({*places.values()})
+        assert Places(values).get("nobody") is None
 
     @given(st.dictionaries(st.integers(0, 30), st.integers(0, 5), min_size=1), st.integers(1, 12), st.data())
     def test_of_many_only_those_who_are_shown_are_put_in_order(self, values, number, data):
         mine = data.draw(st.sampled_from(sorted(values)))
-        placed, known = places(values), set()
+        tied, known = by_place(values), set()
+        placed = {key: place for place, keys in tied.items() for key in keys}
 
         def in_order(keys):
             assert len(keys) == 1 or known.issuperset(keys)
             return sorted(keys)
 
-        tied = {place: [key for key in placed if placed[key] == place] for place in placed.values()}
         table = Table(
             tied, known.update, in_order, lambda key: Numbered(key, placed[key], values[key]), mine, 0, 0, None
         )
