@@ -196,7 +196,7 @@ class Approval(Lifecycle, About, AtDepartment):
         returned = approval and approval.last_return
         step = returned and approval._step_again(version, returned, about)
         carried = approval._carried(step) if step else []
-        step = step or version.steps.order_by("order").first()
+        step = step or version.first_step
         if returned and step.order == returned.step.order and step.may_decide_again(returned.holder, about, without):
             return Plan(version, step, [returned.holder], carried)
         people = step.candidates(about, without=without)

@@ -15,6 +15,7 @@ from django.utils.translation import ngettext_lazy, pgettext
 from crm import conditions
 from crm.models import Department, Role, User
 from crm.names import Named, localized
+from crm.prepared import prepared
 from crm.verbs import Refused
 
 Vacancy = namedtuple("Vacancy", ["step", "department"])
@@ -123,12 +124,18 @@ class RouteVersion(models.Model):
 
     # Questions
 
+    @property
+    def first_step(self):
+        for step in _first_step(self.pk):
+            step.version = self
+            return step
+        return None
+
     @classmethod
     def in_force(cls, *acts):
         """This will list the newest published version of each active route, in the order in which routes are tried."""
-        published = cls.objects.filter(route__act__in=acts or Act, route__active=True, published_at__isnull=False)
         newest = {}
-        for version in published.select_related("route").order_by("route__order", "route_id", "-number"):
+        for version in _published(acts=acts or tuple(Act)):
             newest.setdefault(version.route_id, version)
         return list(newest.values())
 
@@ -290,17 +297,13 @@ class Step(models.Model):
         of those who never are.
         """
         up = about.department.ancestor_ids
-        roles = Step.roles.through.objects.filter(step=self.pk).values("role")
-        holders = User.roles.through.objects.filter(role__in=roles).values("user")
-        named = list(Step.people.through.objects.filter(step=self.pk).values_list("user", flat=True))
-        able = User.objects.filter(is_active=True).exclude(pk__in=without)
-        able = able.select_related("department")
-        people = list(able.filter(pk__in=holders, department__in=up))
+        named = _named_by(self.pk)
+        people = _holders(self.pk, *without, *up, without=len(without))
         places = {person.department_id for person in people}
         nearest = next((pk for pk in up if pk in places), None)
         people = [person for person in people if person.department_id == nearest]
         if named:  # all in one order, which is the database's
-            people = list(able.filter(pk__in=[*named, *(person.pk for person in people)]))
+            people = list(_able(without).filter(pk__in=[*named, *(person.pk for person in people)]))
         return people
 
     def nobody(self, about):
@@ -310,3 +313,34 @@ class Step(models.Model):
             % {"department": about.department, "roles": self},
             field="approver",
         )
+
+
+# ── What is asked each time that somebody asks for an approval ───────────────────────────────────────────────────────
+
+
+@prepared
+def _published(*, acts):
+    published = RouteVersion.objects.filter(route__act__in=acts, route__active=True, published_at__isnull=False)
+    return published.select_related("route").order_by("route__order", "route_id", "-number")
+
+
+@prepared
+def _first_step(version):
+    return Step.objects.filter(version=version).order_by("order")[:1]
+
+
+@prepared
+def _named_by(step):
+    return Step.people.through.objects.filter(step=step).values_list("user", flat=True)
+
+
+def _able(without):
+    return User.objects.filter(is_active=True).exclude(pk__in=without).select_related("department")
+
+
+@prepared
+def _holders(step, *keys, without):
+    """Of the keys, so many are people who never decide; the rest are departments."""
+    roles = Step.roles.through.objects.filter(step=step).values("role")
+    holders = User.roles.through.objects.filter(role__in=roles).values("user")
+    return _able(keys[:without]).filter(pk__in=holders, department__in=keys[without:])

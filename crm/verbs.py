@@ -5,12 +5,12 @@ again.
 
 from contextlib import contextmanager
 
-from django.core.exceptions import ObjectDoesNotExist
 from django.db import IntegrityError, OperationalError, connection, transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from crm import permissions
+from crm.prepared import prepared
 
 # How PostgreSQL, in its SQLSTATE, says that a row names one that is not there, and that two wait for one another
 FOREIGN_KEY, DEADLOCK = "23503", "40P01"
@@ -117,22 +117,38 @@ def locked(record, *along):
     the query that locks: on PostgreSQL, one that had to wait would look for the new row among the old ones of the
     other tables, and lose it. On SQLite the transaction has locked all there is.
     """
-    rows = type(record)._base_manager.filter(pk=record.pk).order_by()
+    model = type(record)
     known = {name: one for name, one in record._state.fields_cache.items() if name != "department"}
     joined = [name for name in along if name not in known]  # "stage__pipeline" is, whatever of "stage" is known
-    try:
-        if joined and connection.features.has_select_for_update:
-            rows.select_for_update().values_list("pk").get()
-        else:
-            rows = rows.select_for_update(of=("self",))
-        it = rows.select_related(*joined).get() if joined else rows.get()
-    except ObjectDoesNotExist as error:
-        raise Gone() from error
+    if joined and connection.features.has_select_for_update:
+        rows = _lock(record.pk, model=model) and _read(record.pk, model=model, joined=tuple(joined))
+    else:
+        rows = _lock_and_read(record.pk, model=model, joined=tuple(joined))
+    if not rows:
+        raise Gone()
+    [it] = rows
     for name in {*along}.intersection(known).difference(it._state.fields_cache):
         field = it._meta.get_field(name)
         if getattr(it, field.attname) == getattr(record, field.attname):
             field.set_cached_value(it, known[name])
     return it
+
+
+@prepared
+def _lock(pk, *, model):
+    return model._base_manager.filter(pk=pk).order_by().select_for_update().values_list("pk")
+
+
+@prepared
+def _read(pk, *, model, joined):
+    rows = model._base_manager.filter(pk=pk).order_by()
+    return rows.select_related(*joined) if joined else rows
+
+
+@prepared
+def _lock_and_read(pk, *, model, joined):
+    rows = model._base_manager.filter(pk=pk).order_by().select_for_update(of=("self",))
+    return rows.select_related(*joined) if joined else rows
 
 
 @contextmanager

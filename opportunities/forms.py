@@ -20,6 +20,7 @@ from crm.forms import Form, RecordForm
 from crm.models import User
 from crm.moments import organisation_today
 from crm.pickers import DepartmentPicker, PersonPicker
+from crm.prepared import prepared
 from crm.verbs import Refused, whole
 from customers.models import Contact
 from customers.pickers import ContactPicker, CustomerPicker
@@ -114,7 +115,12 @@ def _named(person, step):
 def _person(key):
     """This will give the person of a key that a form sent, or None."""
     known = key and key.isascii() and key.isdigit() and len(key) < 19
-    return User.objects.order_by().filter(pk=key).first() if known else None
+    return next(iter(_people(int(key))), None) if known else None
+
+
+@prepared
+def _people(key):
+    return User.objects.order_by().filter(pk=key)
 
 
 def _either(people):
