@@ -39,10 +39,11 @@ class Kind:
     model = heading = more = listing = None
     order = ("name_key", "id")
     joins = ("department", "owner")
+    columns = ("name", "department__names", "owner__name", "owner__username")
     name = "name"
 
     def visible(self, user):
-        return self.model.objects.visible_to(user).select_related(*self.joins)
+        return self.model.objects.visible_to(user).select_related(*self.joins).only(*self.columns)
 
     def second(self, record):
         raise NotImplementedError
@@ -87,6 +88,7 @@ class Opportunities(Kind):
     heading, more = gettext_lazy("Opportunities"), gettext_lazy("All in Opportunities")
     order = ("list_key", "id")
     joins = ("customer", "owner")
+    columns = ("name", "number", "state", "customer__name", "owner__name", "owner__username")
 
     def second(self, record):
         return shown.joined(record.customer, record.number, record.owner, record.get_state_display())
@@ -104,6 +106,7 @@ class Contacts(Kind):
     model, listing = Contact, "contacts"
     heading, more = gettext_lazy("Contacts"), gettext_lazy("All in Contacts")
     joins = ("customer",)
+    columns = ("name", "title", "phone", "mobile", "customer__name")
 
     def second(self, record):
         return shown.joined(record.title, record.customer, record.mobile or record.phone)
