@@ -14,7 +14,7 @@ from crm.navigation import Frame
 from crm.permissions import allows
 from crm.prepared import prepared
 from notices.models import Announcement, Message, look
-from opportunities.models import FollowUp, Opportunity, above
+from opportunities.models import FollowUp, Opportunity
 from opportunities.ranking import Ranking
 
 FEW = 5  # opportunities of each kind
@@ -92,7 +92,7 @@ def _messages(user):
 
 def _opportunities(user):
     """This will give the first of one's own and of those that others share, in the product's order."""
-    mine, shared = _mine(user.pk), _shared(user.pk, *above(user))
+    mine, shared = _mine(user.pk), _shared(user.pk, *user.department_ids)
     prefetch_related_objects([*mine, *shared], "stage__pipeline__stages")
     return mine, shared
 

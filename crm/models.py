@@ -246,6 +246,11 @@ class User(AbstractUser):
     def __str__(self):
         return self.name or self.username
 
+    @property
+    def department_ids(self):
+        """The keys of the department that somebody is in and of those above it, which what is given to one reaches."""
+        return self.department.ancestor_ids if self.department_id else []
+
     @classmethod
     def take_back(cls, entries, *, by):
         """

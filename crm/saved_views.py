@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 
 from crm.models import Department
 from crm.permissions import allows
+from crm.prepared import prepared
 from crm.verbs import NotAllowed, Refused, locked, whole
 
 LONGEST = 60  # letters of a name
@@ -29,10 +30,13 @@ class SavedViewQuerySet(models.QuerySet):
         This will narrow to one's own, and to those that others share with everybody or with one's department; an
         administrator sees all that are shared.
         """
-        if allows(user, "administer"):
+        return self.seen_by(user.pk, user.department_ids, allows(user, "administer"))
+
+    def seen_by(self, user, departments, administers):
+        """This will narrow so for a person of that key, in those departments (keys)."""
+        if administers:
             return self.filter(Q(owner=user) | ~Q(shared=SavedView.Shared.NOBODY))
-        above = user.department.ancestor_ids if user.department_id else []
-        with_departments = self.model.departments.through.objects.filter(department__in=above).values("savedview")
+        with_departments = self.model.departments.through.objects.filter(department__in=departments).values("savedview")
         return self.filter(
             Q(owner=user)
             | Q(shared=SavedView.Shared.ALL)
@@ -198,14 +202,6 @@ class SavedView(models.Model):
         return ViewUse.objects.get_or_create(user=by, view=it, defaults={"listing": it.listing})[0]
 
 
-class ViewUseQuerySet(models.QuerySet):
-    def by(self, user, listing):
-        """This will list how somebody uses the views of a list, of those that they still see, in the order of tabs."""
-        seen = SavedView.objects.visible_to(user).values("pk")
-        mine = self.filter(user=user, listing=listing).filter(Q(pinned=True) | Q(is_default=True))
-        return mine.filter(view__in=seen).select_related("view").order_by("place", "id")
-
-
 class ViewUse(models.Model):
     """How one person uses a view: as a tab, as what opens the list."""
 
@@ -215,8 +211,6 @@ class ViewUse(models.Model):
     pinned = models.BooleanField(default=False)
     place = models.PositiveIntegerField(default=0)  # among the tabs
     is_default = models.BooleanField(default=False)
-
-    objects = ViewUseQuerySet.as_manager()
 
     class Meta:
         constraints = [
@@ -228,3 +222,17 @@ class ViewUse(models.Model):
 
     def __str__(self):
         return f"{self.user_id}: {self.view_id}"
+
+
+def uses_of(user, listing):
+    """This will list how somebody uses the views of a list, of those that they still see, in the order of tabs."""
+    administers = allows(user, "administer")
+    departments = [] if administers else user.department_ids
+    return _uses(user.pk, *departments, listing=listing, administers=administers)
+
+
+@prepared
+def _uses(user, *departments, listing, administers):
+    seen = SavedView.objects.seen_by(user, departments, administers).values("pk")
+    mine = ViewUse.objects.filter(user=user, listing=listing).filter(Q(pinned=True) | Q(is_default=True))
+    return mine.filter(view__in=seen).select_related("view").order_by("place", "id")

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from crm.forms import Form, posted
 from crm.pickers import DepartmentPicker
-from crm.saved_views import LONGEST, SavedView, ViewUse
+from crm.saved_views import LONGEST, SavedView, uses_of
 from crm.verbs import Refused
 
 
@@ -69,7 +69,7 @@ class ViewForm(NameForm):
 def views(listing):
     """This will list the views of a list: one's own, and those that others share."""
     user = listing.user
-    uses = {use.view_id: use for use in ViewUse.objects.by(user, listing.name)}
+    uses = {use.view_id: use for use in uses_of(user, listing.name)}
     deletable = set(SavedView.objects.deletable_by(user).of(listing.name).values_list("pk", flat=True))
     seen = SavedView.objects.visible_to(user).of(listing.name).select_related("owner").prefetch_related("departments")
     comma = pgettext("between the members of a list", ", ")

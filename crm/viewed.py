@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 
 from crm.conditions import Conditions
 from crm.kinds import ConditionError, fields_of
-from crm.saved_views import SavedView, ViewUse
+from crm.saved_views import SavedView, uses_of
 
 ASKED = ("where", "q", "columns", "sort", "size")  # besides conditions: what an address asks of a list
 NO_VIEW = "all"
@@ -59,7 +59,7 @@ class Viewed:
     @cached_property
     def uses(self):
         """This will list how the reader uses views of this list: as tabs, and as what opens it."""
-        return list(ViewUse.objects.by(self.user, self.name))
+        return uses_of(self.user, self.name)
 
     @classmethod
     def is_asked_by(cls, name):

@@ -15,8 +15,7 @@ def for_department(model, user):
     """
     parts = model.departments.through.objects.order_by()
     key = f"{model._meta.model_name}_id"
-    above = user.department.ancestor_ids if user.department_id else []
-    return ~Q(pk__in=parts.values(key)) | Q(pk__in=parts.filter(department__in=above).values(key))
+    return ~Q(pk__in=parts.values(key)) | Q(pk__in=parts.filter(department__in=user.department_ids).values(key))
 
 
 class About(models.Model):

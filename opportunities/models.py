@@ -57,11 +57,6 @@ class Incomplete(Refused):
         self.fields = fields
 
 
-def above(user):
-    """This will give the keys of the departments that somebody is in, their own and those above it."""
-    return user.department.ancestor_ids if user.department_id else []
-
-
 def _shared(user, departments, **wanted):
     """This will give two querysets of one column: the keys of what is shared with a person, and with departments."""
     return [
@@ -86,7 +81,7 @@ class OpportunityQuerySet(Guarded):
     def keys(self, reason, user):
         if reason in (permissions.VIEW_SHARE, permissions.EDIT_SHARE):
             wanted = {"permission__codename": "change_opportunity"} if reason == permissions.EDIT_SHARE else {}
-            return _shared(user.pk, above(user), **wanted)
+            return _shared(user.pk, user.department_ids, **wanted)
         if reason in (permissions.OPEN_TASK, permissions.PAST_TASK):
             tasks = Task.objects.filter(holder=user, about_type=ContentType.objects.get_for_model(self.model))
             return [(tasks.open() if reason == permissions.OPEN_TASK else tasks).order_by().values("about_id")]
@@ -183,7 +178,7 @@ class SharedWithReader(kinds.YesNo):
     def compare(self, op, value, asked):
         if asked.user is None:
             return (kinds.NOBODY, lambda record: False) if value else (kinds.EVERYBODY, lambda record: True)
-        shared = self.model.objects.is_shared_with(asked.user.pk, above(asked.user))
+        shared = self.model.objects.is_shared_with(asked.user.pk, asked.user.department_ids)
         return (
             shared if value else ~shared,
             lambda record: self.model.objects.filter(shared, pk=record.pk).exists() is value,
