@@ -98,6 +98,7 @@ def test_several_workers_send_each_mail_once_and_do_each_job_once(tmp_path, prod
     for _number in range(workers):
         product.worker()
     until(lambda: WorkerPulse.objects.count() == workers, PATIENCE)
+    until(lambda: lines.count() == 3, PATIENCE)  # a worker gives signs of life before it has planned
     lines.update(due_at=timezone.now())
     until(all_sent, PATIENCE)
     until(lambda: lines.filter(finished_at__isnull=False, worker="").count() == 3, PATIENCE)
