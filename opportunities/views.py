@@ -43,10 +43,8 @@ from opportunities.record import Page
 
 a_page = require_http_methods(["GET", "HEAD", "POST"])
 
-JOINS = (
-    "customer", "business_type", "source", "stage", "owner__department", "department", "lost_reason", "signing",
-    "created_by",
-)  # fmt: skip
+# What every page shows; how an opportunity ended is read of those that did.
+JOINS = ("customer", "business_type", "source", "stage", "owner__department", "department")
 
 
 # What the form reads of an opportunity that it changes; the verbs read for themselves what they need.

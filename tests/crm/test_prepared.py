@@ -1,9 +1,10 @@
 """Questions that are written once, and asked for other keys each time."""
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import Count, F, Value, Window
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -105,8 +106,27 @@ def test_it_reads_along_what_takes_further_questions(people, django_assert_num_q
             }
 
 
-def test_no_key_finds_nothing(people):
-    assert people_in(0) == []
+@pytest.mark.parametrize("key", [0, 2**31, 2**63 - 1])
+def test_a_key_of_nobody_finds_nothing(people, key):
+    assert people_in(key) == []
+
+
+def test_what_was_first_asked_in_a_transaction_that_came_to_nothing_is_asked_again(people):
+    @prepared
+    def in_(department):
+        return User.objects.filter(department=department)
+
+    with suppress(ZeroDivisionError), transaction.atomic():
+        assert len(in_(key("hebei"))) == 2
+        1 / 0  # noqa: B018  the transaction ends here
+    assert len(in_(key("hebei"))) == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_is_asked_of_a_session_that_began_anew(people):
+    assert len(people_in(key("hebei"))) == 2
+    connection.close()
+    assert len(people_in(key("hebei"))) == 2
 
 
 @pytest.mark.parametrize(
