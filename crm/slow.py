@@ -16,7 +16,7 @@ from gunicorn.workers.gthread import ThreadWorker
 
 SILENCE = 10  # seconds that somebody may be silent amid a body
 PATIENCE = 10  # seconds in which a head is there, with the beginning of its body
-TURN = 0.05  # seconds between two looks at what is there by now
+FIRST_TURN, TURN = 0.001, 0.05  # seconds until the next look at what is there by now: the first, and at most
 HEAD = 64 << 10  # bytes; more than any browser sends
 BEGINNING = 16 << 10  # bytes of a body; of a form, that is mostly all
 LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,12})[ \t]*\r\n", re.IGNORECASE)
@@ -36,31 +36,32 @@ class Worker(ThreadWorker):
     """Gunicorn's worker of threads, which gives a connection to one of them once its request has begun in earnest."""
 
     def init_process(self):
-        self.held = deque()  # (connection, until when), the longest held first
+        self.held = deque()  # (connection, until when, seconds until the next look), the longest held first
         super().init_process()
 
     def enqueue_req(self, conn):
         if self.is_ready(conn):
             super().enqueue_req(conn)
         else:
-            self.held.append((conn, time.monotonic() + PATIENCE))
+            self.held.append((conn, time.monotonic() + PATIENCE, FIRST_TURN))
 
     def wait_for_and_dispatch_events(self, timeout):
-        silent = [conn for conn, _until in self.held if conn.seen == 0]
+        silent = [conn for conn, _until, _turn in self.held if conn.seen == 0]
         for conn in silent:  # the first byte wakes us; of the rest we look from time to time
             self.poller.register(conn.sock, selectors.EVENT_READ, lambda _socket: None)
-        super().wait_for_and_dispatch_events(TURN if len(silent) < len(self.held) else timeout)
+        turns = [turn for conn, _until, turn in self.held if conn.seen]  # a body follows its head in a moment
+        super().wait_for_and_dispatch_events(min(turns, default=timeout))
         for conn in silent:
             self.poller.unregister(conn.sock)
         for _number in range(len(self.held)):
-            conn, until = self.held.popleft()
+            conn, until, turn = self.held.popleft()
             if self.is_ready(conn):
                 super().enqueue_req(conn)
             elif time.monotonic() > until or (conn.seen == 0 and not self.alive):
                 self.nr_conns -= 1
                 conn.close()
             else:
-                self.held.append((conn, until))
+                self.held.append((conn, until, min(2 * turn, TURN) if conn.seen else turn))
 
     def is_ready(self, conn):
         """This will look at what was sent without taking it; what was closed or fails is for a thread to find out."""

@@ -12,7 +12,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPResponse
 from urllib.parse import urlencode
 
 import pytest
@@ -22,6 +22,7 @@ from django.core.cache import caches
 from django.test import override_settings
 
 from crm.models import Audit, User
+from crm.slow import TURN
 from notices.files import File
 from tests import factories as make
 from tests.crm.live import until
@@ -257,6 +258,25 @@ def test_a_form_whose_sender_left_amid_it_changes_nothing(tmp_path, port, settin
         assert b" 302 " in say(port, head + body)[:20]
         rep.refresh_from_db()
         assert rep.theme == "dark"
+
+
+def test_a_body_that_follows_its_head_in_a_moment_is_not_left_lying(tmp_path, port):
+    form = b"login=nobody&password=nothing"
+    head = f"POST /accounts/login/ HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(form)}\r\n\r\n".encode()
+    waited = []
+    with serving(tmp_path, port), socket.create_connection(("127.0.0.1", port), timeout=60) as line:
+        line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for _time in range(20):
+            line.sendall(head)
+            time.sleep(0.005)
+            line.sendall(form)
+            sent = time.perf_counter()
+            answer = HTTPResponse(line, method="POST")
+            answer.begin()
+            assert answer.status == 403  # without the token of a form
+            answer.read()
+            waited.append(time.perf_counter() - sent)
+    assert min(waited) < TURN / 2
 
 
 @pytest.mark.case(61)
