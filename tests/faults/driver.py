@@ -447,7 +447,7 @@ def everything_holds():
     said = StringIO()
     with suppress(SystemExit):
         call_command("verify", stdout=said)
-    assert said.getvalue() == "Everything holds.\n"
+    assert said.getvalue() == "Everything holds.\n", said.getvalue()
     for pk, way in ways().items():
         steps = zip([None, *way], way, strict=False)
         assert all(after in LEGAL.get(before, {before}) for before, after in steps), (pk, way)

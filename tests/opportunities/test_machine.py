@@ -201,6 +201,7 @@ def test_any_sequence_of_verbs_keeps_what_must_hold():
     live(max_examples=8, stateful_step_count=20)
 
 
+@pytest.mark.timeout(3600)
 @pytest.mark.torture
 @pytest.mark.django_db
 def test_a_thousand_sequences_keep_what_must_hold():
