@@ -306,8 +306,8 @@ class ContactQuerySet(Guarded):
             opportunities = self.model.customer.field.related_model.opportunities.rel.related_model
             seen = opportunities.objects.visible_to(user)
             # Of a few PostgreSQL would still read all that there is, unless it is given their keys.
-            few = not is_wide(user) and PkIn(F("opportunity"), Keys(seen.values("pk")))
-            return [placements.objects.filter(few or Q(opportunity__in=seen)).values("contact")]
+            few = PkIn(F("opportunity"), Keys(seen.values("pk")))
+            return [placements.objects.filter(Q(opportunity__in=seen) if is_wide(user) else few).values("contact")]
         return super().keys(reason, user)
 
     def in_order(self):

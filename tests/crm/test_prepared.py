@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from threading import Barrier
 
 import pytest
 from django.db import connection, transaction
@@ -148,14 +149,16 @@ def test_what_depends_on_more_than_where_a_key_stands_is_refused_before_it_is_as
 
 @pytest.mark.django_db(transaction=True)
 def test_each_thread_asks_over_its_own_connection(people):
-    hebei = key("hebei")
+    hebei, together = key("hebei"), Barrier(4, timeout=60)
 
     def ask(_number):
+        together.wait()
         try:
-            return [[one.username for one in people_in(hebei)] for _time in range(5)], id(connection.connection)
+            return [[one.username for one in people_in(hebei)] for _time in range(5)], connection.connection
         finally:
             connection.close()
 
     with ThreadPoolExecutor(4) as pool:
         answers = [*pool.map(ask, range(4))]
-    assert [rows for rows, _connection in answers] == [[["chen", "wang"]] * 5] * 4
+    assert [rows for rows, _session in answers] == [[["chen", "wang"]] * 5] * 4
+    assert len({id(session) for _rows, session in answers}) == 4
