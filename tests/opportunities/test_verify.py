@@ -1,18 +1,21 @@
 """`manage.py verify` finds what does not hold: each check is shown a world in which it must speak."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from decimal import Decimal
 from io import StringIO
+from itertools import cycle
 
 import pytest
 from django.core.management import call_command
+from django.db import connection
 from django.utils import timezone
 
 from approvals.models import Approval, Task
 from crm.models import Department, NumberSequence
 from customers.models import Contact, Customer
 from notices.history import Event
-from opportunities.models import FollowUp, Movement, Opportunity, Signing
+from opportunities.models import FollowUp, Movement, Opportunity, Signing, Stage
 from tests import factories as make
 
 pytestmark = pytest.mark.django_db
@@ -107,3 +110,42 @@ def test_it_says_what_does_not_hold(sentence):
     printed, status = verify()
     assert sentence in printed
     assert status == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_looks_at_one_moment_while_others_save():
+    """After each new question of it somebody else moves an opportunity, adds a follow-up and reports another."""
+    world()
+    owner = make.user("busy")
+    moved = make.opportunity(owner, state="active")
+    stages = cycle(Stage.objects.filter(kind="open").exclude(pk=moved.stage_id)[:2])
+    heard = set()
+
+    def save():
+        opportunity = Opportunity.objects.get(pk=moved.pk)
+        opportunity.move(by=owner, stage=next(stages))
+        make.follow_up(opportunity)
+        make.opportunity(owner, state="reporting")
+
+    def asked(execute, *question):
+        answer = execute(*question)
+        if question[0] not in heard:
+            heard.add(question[0])
+            with ThreadPoolExecutor(1) as other:
+                other.submit(in_a_connection_of_its_own, save).result()
+        return answer
+
+    before = Opportunity.objects.count()
+    with connection.execute_wrapper(asked):
+        said = verify()
+
+    assert said == ("Everything holds.\n", 0)
+    assert Opportunity.objects.count() == before + len(heard)
+    assert verify() == said
+
+
+def in_a_connection_of_its_own(act):
+    try:
+        return act()
+    finally:
+        connection.close()
