@@ -14,6 +14,7 @@ from crm.verbs import NotAllowed, Refused, enter_as, whole
 from customers.models import Customer
 from notices.history import Event, describe
 from notices.models import Message
+from opportunities.crediting import credit
 from opportunities.lifecycle import State
 from opportunities.picklists import LostReason, Stage
 from opportunities.signings import Movement, Signing
@@ -162,6 +163,7 @@ class Entry(models.Model):
         cls._enter(opportunities, by=by, as_was=True)
         signings = [past.signing() for past in pasts if past.state == State.SIGNED]
         Signing.objects.bulk_create(signings)
+        credit(signed=signings)
         signed = {signing.opportunity.customer_id for signing in signings}
         potential = Customer.objects.filter(pk__in=signed, status=Customer.Status.POTENTIAL)
         trading = list(potential.order_by("pk").select_for_update())

@@ -19,6 +19,7 @@ from crm.moments import organisation_month, organisation_zone
 from customers.models import Customer
 from notices.history import Event, describe
 from notices.models import Message
+from opportunities.crediting import credit
 from opportunities.models import (
     FollowUp,
     Opportunity,
@@ -279,6 +280,10 @@ def write(lives, *, by):
             model._base_manager.bulk_create(row for row in rows if row.planned_in is None)
             rows = [row for row in rows if row.planned_in is not None]
         model._base_manager.bulk_create(rows)
+    credit(
+        signed=[row for life in lives for row in life.rows[Signing]],
+        reported=[row for life in lives for row in life.rows[Approval] if row.act == Act.REPORT and row.month],
+    )
     signed = {life.it.customer_id for life in lives if life.rows[Signing]}
     potential = Customer.objects.filter(pk__in=signed, status=Customer.Status.POTENTIAL)
     potential.update(status=Customer.Status.TRADING)

@@ -31,6 +31,7 @@ from notices.files import Filed
 from notices.history import Event, Recorded, describe
 from notices.models import Delivery, Message
 from opportunities import earlier, reviews
+from opportunities.crediting import credit
 from opportunities.entry import Entry
 from opportunities.follow_ups import FollowUp
 from opportunities.lifecycle import CLOSED, OPEN, PENDING, Lifecycle, State
@@ -936,9 +937,10 @@ class Opportunity(Placed, Priced, Lifecycle, Entry, Lined, Filed, Customised, Re
             if it.state != State.SIGNED:
                 raise Refused(_("Only a signed opportunity has figures to correct."))
             signing = it.signing
-            before = signing.figures()
+            before, credited = signing.figures(), copy(signing)
             signing.enter(contract_number=contract_number, amount=signed_amount, signed_on=signed_on, term=term)
             signing.save()
+            credit(signed=[signing], no_longer_signed=[credited])
             it.closed_on = signed_on
             after = signing.figures()
             figures = {name: [before[name], after[name]] for name in after if before[name] != after[name]}
@@ -978,10 +980,13 @@ class Opportunity(Placed, Priced, Lifecycle, Entry, Lined, Filed, Customised, Re
         if approval.act == Act.REPORT:
             self._activate()
             self.approved_amount = self.amount
+            credit(reported=[approval])
         elif approval.act == Act.SIGN:
             self._finish_signing()
             self._close(Stage.objects.get(pk=form["stage"]), Signing.day(form))
-            Signing.of(self, form).save(force_insert=True)
+            signing = Signing.of(self, form)
+            signing.save(force_insert=True)
+            credit(signed=[signing])
             self._begin_trading()
         else:
             self._finish_terminating()

@@ -1,9 +1,9 @@
 """
 The ranking of a month: who signed for how much, and whose reports were approved.
 
-It is the one published aggregate: made of Signings and granted reports as they were credited, the same for every
-reader, and naming no record. A row opens its list only for a reader whose scope covers every record in it, so that list
-and row agree.
+It is the one published aggregate: made of Signings and granted reports as they were credited (see crediting), the same
+for every reader, and naming no record. A row opens its list only for a reader whose scope covers every record in it, so
+that list and row agree.
 """
 
 import re
@@ -17,8 +17,7 @@ from itertools import chain, groupby
 
 from django.contrib.contenttypes.models import ContentType
 from django.db import connections
-from django.db.models import BigIntegerField, Count, Exists, OuterRef, Q, Sum
-from django.db.models.functions import Cast
+from django.db.models import Count, Exists, OuterRef, Q
 from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 
@@ -29,6 +28,7 @@ from crm.moments import organisation_month
 from crm.pinyin import sort_key
 from crm.querysets import among, in_scope, is_wide
 from crm.replica import reading
+from opportunities.crediting import Credit
 from opportunities.signings import Signing
 
 SHOWN = 50  # rows of a table; the reader's own stands below them where it comes later
@@ -38,7 +38,7 @@ class Signed:
     """Opportunities signed, by their amount in hundredths of the base currency."""
 
     about = "opportunity"  # the column that names the opportunity
-    value = Cast(Sum("base_cents"), BigIntegerField())  # PostgreSQL adds them up to a numeric
+    value, count = 5, 6  # where they stand in what somebody was credited with
 
     @staticmethod
     def facts():
@@ -49,7 +49,7 @@ class Reported:
     """Reports approved, by their number."""
 
     about = "about_id"
-    value = Count("*")
+    value = count = 7
 
     @staticmethod
     def facts():
@@ -64,8 +64,8 @@ def _opportunities():
 @reading()
 def first_month():
     """This will give the first month that a ranking can be asked for: that of the earliest fact, else this one."""
-    firsts = [kind.facts().order_by("month").values_list("month", flat=True).first() for kind in (Signed, Reported)]
-    return min(filter(None, [*firsts, organisation_month()]))
+    first = Credit.objects.order_by("month").values_list("month", flat=True).first()
+    return min(filter(None, [first, organisation_month()]))
 
 
 def month_before(month):
@@ -87,7 +87,7 @@ def read_month(text):
 # ── The order ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 PLACE = ("province_id", "city_id", "department_id")
-OWNER, WHERE, VALUE, COUNT = 1, slice(4, 1, -1), 5, 6  # of what one person was credited with, in one month and place
+OWNER, WHERE = 1, slice(4, 1, -1)  # of what one person was credited with, in one month and place
 BELOW = {Level.HEAD_OFFICE: 0, Level.PROVINCE: 1, Level.CITY: 2, Level.TEAM: 3}  # where in PLACE what lies below begins
 
 
@@ -226,32 +226,27 @@ class Ranking:
 
     # What was credited
 
-    def _facts(self, kind):
-        return kind.facts().filter(**(self.department.reach if self.department else {}))
+    @property
+    def _within(self):
+        return self.department.reach if self.department else {}
 
     @cached_property
     @reading()
     def _credits(self):
         """
-        This will give, for each kind of fact, what was credited in each month: {kind: {month: [(month, owner, three ids
-        as named by PLACE, the last first, value, count)]}}. Two queries, each month answered by an index alone and in
-        its order.
+        This will give what was credited in each month: {month: [(month, owner, three ids as named by PLACE, the last
+        first, cents signed, number signed, number reported)]}.
         """
         months = [self.month, self.before] if self.with_lists else [self.month]
-        credited = {}
-        for kind in (Signed, Reported):
-            facts = self._facts(kind).values_list("month", "owner", *reversed(PLACE))
-            facts = facts.annotate(value=kind.value, facts=Count("*"))
-            of_one, *others = (facts.filter(month=month) for month in months)
-            found = defaultdict(list)
-            for row in raw(of_one.union(*others, all=True) if others else of_one):
-                found[row[0]].append(row)
-            credited[kind] = {month: found[month] or found[str(month)] for month in months}
-        return credited
+        credited = Credit.objects.filter(month__in=months, **self._within).order_by()
+        found = defaultdict(list)
+        for row in raw(credited.values_list("month", "owner", *reversed(PLACE), "base_cents", "signed", "reported")):
+            found[row[0]].append(row)
+        return {month: found[month] or found[str(month)] for month in months}
 
     @cached_property
     def _this_month(self):
-        return [credit for by_month in self._credits.values() for credit in by_month[self.month]]
+        return self._credits[self.month]
 
     @cached_property
     def _people(self):
@@ -272,8 +267,8 @@ class Ranking:
         return next((pk for pk in where[below:] if pk != itself), itself)
 
     def _sums(self, kind, month, what):
-        """This will add up the VALUE or the COUNT of a month by row."""
-        credited = self._credits[kind].get(month, ())
+        """This will add up the value or the count of a kind of fact by row, of those with any in that month."""
+        credited = [credit for credit in self._credits.get(month, ()) if credit[kind.count]]
         if not self.of_departments:
             sums = {credit[OWNER]: credit[what] for credit in credited}
             if len(sums) == len(credited):  # nobody was credited in two places, as in most months
@@ -292,8 +287,8 @@ class Ranking:
     def _table(self, kind):
         keys = self._departments if self.of_departments else self._people
         nothing = dict.fromkeys(keys, 0)
-        values, counts = (nothing | self._sums(kind, self.month, what) for what in (VALUE, COUNT))
-        now, before = Places(values), Places(self._sums(kind, self.before, VALUE))
+        values, counts = (nothing | self._sums(kind, self.month, what) for what in (kind.value, kind.count))
+        now, before = Places(values), Places(self._sums(kind, self.before, kind.value))
         largest = max(values.values(), default=0) or 1
         seen = self._seen(kind, counts)
 
@@ -313,7 +308,7 @@ class Ranking:
 
         mine = self.reader.pk if not self.of_departments else next(filter(self._is_mine, keys), None)
         count = sum(counts.values())
-        whole = ask(self.month, *self._within) if count and count == sum(seen.values()) else None
+        whole = ask(self.month, *self._chosen) if count and count == sum(seen.values()) else None
         return Table(by_place(values), self._know, self._in_order, row, mine, sum(values.values()), count, whole)
 
     def _in_order(self, keys):
@@ -335,7 +330,7 @@ class Ranking:
             is_covered = Q(Exists(covered.filter(pk=OuterRef(kind.about))))
         else:
             is_covered = Q(**{f"{kind.about}__in": covered.values("pk")})
-        found = self._facts(kind).filter(is_covered, month=self.month)
+        found = kind.facts().filter(is_covered, month=self.month, **self._within)
         if self.of_departments:
             for *where, count in found.values_list(*PLACE).annotate(facts=Count("*")):
                 seen[self._place(where)] += count
@@ -344,14 +339,14 @@ class Ranking:
         return seen
 
     @property
-    def _within(self):
+    def _chosen(self):
         return [("in", self.department.pk)] if self.department and self.department.reach else []
 
     def _ask(self, key):
         if not self.of_departments:
-            return ask(self.month, *self._within, ("by", key))
+            return ask(self.month, *self._chosen, ("by", key))
         itself = self.department and key == self.department.pk
-        return ask(self.month, ("at", key)) if itself else ask(self.month, *self._within, ("in", key))
+        return ask(self.month, ("at", key)) if itself else ask(self.month, *self._chosen, ("in", key))
 
     # How a row is called
 

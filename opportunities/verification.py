@@ -16,6 +16,7 @@ from crm.models import NumberSequence
 from crm.pinyin import sort_key
 from crm.verification import differ, each
 from notices.history import Event
+from opportunities import crediting
 from opportunities.lifecycle import CLOSED, State
 from opportunities.lines import Line
 from opportunities.models import FollowUp, Opportunity, OpportunityContact
@@ -36,6 +37,7 @@ def differences():
     yield from _numbers()
     yield from _customers()
     yield from _lines()
+    yield from crediting.differences()
 
 
 def _approvals():

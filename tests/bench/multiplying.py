@@ -14,12 +14,13 @@ from customers.models import Contact, Customer
 from customers.texts import ContactText, CustomerText
 from notices.history import Event
 from notices.models import Message
+from opportunities.crediting import Credit
 from opportunities.lives import SHARES
 from opportunities.models import FollowUp, Movement, Opportunity, OpportunityContact, Signing
 from opportunities.texts import OpportunityText
 
 RECORDS = [User, User.roles.through, Customer, Contact, Opportunity, OpportunityContact, Movement, FollowUp, Signing]
-RECORDS += [*SHARES, Approval, Round, Task, Event, Message]
+RECORDS += [Credit, *SHARES, Approval, Round, Task, Event, Message]
 TEXTS = {CustomerText: Customer, ContactText: Contact}  # an opportunity's says its number, so it is made anew
 
 

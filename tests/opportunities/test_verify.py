@@ -15,6 +15,7 @@ from approvals.models import Approval, Task
 from crm.models import Department, NumberSequence
 from customers.models import Contact, Customer
 from notices.history import Event
+from opportunities.crediting import Credit
 from opportunities.models import FollowUp, Movement, Opportunity, Signing, Stage
 from tests import factories as make
 
@@ -94,6 +95,7 @@ CORRUPTIONS = {
     "has ended, and a task is still open": lambda: _raw(Task, decision="finished").update(decision="", closed_at=None),
     "is approved, and nobody finished it": lambda: _raw(Task, decision="finished").update(decision="escalated"),
     "is returned, and no comment says why": lambda: _raw(Task, decision="returned").update(comment=""),
+    "it is not the sum of what was signed and reported": lambda: _raw(Credit, signed=1).update(base_cents=1),
     "which is not the month it was granted in": lambda: _raw(Approval, month__isnull=False).update(
         closed_at=timezone.now() - timedelta(days=70)
     ),

@@ -26,6 +26,7 @@ from notices.files import File
 from notices.history import Event
 from notices.models import Announcement, Comment, Delivery, Message
 from notices.recycle import Recycled
+from opportunities.crediting import recount
 from opportunities.models import (
     BusinessType,
     FollowUp,
@@ -108,6 +109,7 @@ class Company:
         for event in happened:
             event.pk = None
         Event.objects.bulk_create(happened)
+        recount()  # what was dated back counts in other months now
 
     def lists(self):
         """This will enter what the company chooses from, and the fields that it added."""
