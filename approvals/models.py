@@ -72,7 +72,7 @@ class ApprovalQuerySet(models.QuerySet):
         return self.filter(closed_at=None)
 
     def granted(self, act):
-        return self.filter(act=act, month__isnull=False)  # as `approval_month` knows them
+        return self.filter(act=act, month__isnull=False)  # as the indexes know them
 
 
 class Approval(Lifecycle, About, AtDepartment):
@@ -95,10 +95,13 @@ class Approval(Lifecycle, About, AtDepartment):
         ordering = ["-id"]
         indexes = [
             models.Index("about_type", "about_id", F("id").desc(), name="approval_about"),
-            models.Index(  # all that a ranking asks for
-                fields=["act", "month", "owner", "department", "city", "province", "about_type"],
-                name="approval_month",
-                condition=Q(month__isnull=False),
+            *(  # what somebody whose scope ends there sees of a month
+                models.Index(
+                    fields=["act", "month", column, "owner", "about_type", "about_id"],
+                    name=f"approval_{column}",
+                    condition=Q(month__isnull=False),
+                )
+                for column in ("province", "city")
             ),
         ]
         constraints = [

@@ -139,12 +139,15 @@ def month_name(value):
 def ordinal(number):
     """This will write a place in an order: 1st, 2nd, 11th, 第1."""
     last = 0 if number % 100 in (11, 12, 13) else number % 10
-    forms = {
-        1: pgettext("place", "%(number)dst"),
-        2: pgettext("place", "%(number)dnd"),
-        3: pgettext("place", "%(number)drd"),
-    }
-    return forms.get(last, pgettext("place", "%(number)dth")) % {"number": number}
+    if last == 1:
+        form = pgettext("place", "%(number)dst")
+    elif last == 2:
+        form = pgettext("place", "%(number)dnd")
+    elif last == 3:
+        form = pgettext("place", "%(number)drd")
+    else:
+        form = pgettext("place", "%(number)dth")
+    return form % {"number": number}
 
 
 def moment(value):

@@ -33,8 +33,8 @@ FILL = f"""
         AND about_type_id IN (
             SELECT id FROM django_content_type WHERE app_label = 'opportunities' AND model = 'opportunity'
         )
-    ) AS facts GROUP BY {", ".join(KEY)}
-"""  # noqa: S608  made of the names above
+    ) AS facts GROUP BY {", ".join(KEY)} ORDER BY {", ".join(KEY)}
+"""  # noqa: S608  made of the names above; in order, so that what a ranking reads lies together
 
 
 class Credit(AtDepartment):

@@ -28,7 +28,7 @@ from crm.moments import organisation_month
 from crm.pinyin import sort_key
 from crm.querysets import among, in_scope, is_wide
 from crm.replica import reading
-from opportunities.crediting import Credit
+from opportunities.crediting import SUMS, Credit
 from opportunities.signings import Signing
 
 SHOWN = 50  # rows of a table; the reader's own stands below them where it comes later
@@ -38,7 +38,7 @@ class Signed:
     """Opportunities signed, by their amount in hundredths of the base currency."""
 
     about = "opportunity"  # the column that names the opportunity
-    value, count = 5, 6  # where they stand in what somebody was credited with
+    value, count = 1, 2  # where they stand in what somebody was credited with
 
     @staticmethod
     def facts():
@@ -49,7 +49,7 @@ class Reported:
     """Reports approved, by their number."""
 
     about = "about_id"
-    value = count = 7
+    value = count = 3
 
     @staticmethod
     def facts():
@@ -87,7 +87,7 @@ def read_month(text):
 # ── The order ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 PLACE = ("province_id", "city_id", "department_id")
-OWNER, WHERE = 1, slice(4, 1, -1)  # of what one person was credited with, in one month and place
+OWNER, WHERE = 0, slice(4, 7)  # of what one person was credited with, in one month and place
 BELOW = {Level.HEAD_OFFICE: 0, Level.PROVINCE: 1, Level.CITY: 2, Level.TEAM: 3}  # where in PLACE what lies below begins
 
 
@@ -149,11 +149,13 @@ class Table:
 
     @property
     def tied_ahead(self):
-        """This will give the keys at the place that the reader has next to overtake; [] for the first."""
+        """
+        This will give the keys at the place that the reader has next to overtake, of very many one; [] for the first.
+        """
         ahead = []
         for tied in self.tied.values():
             if self.mine_key in tied:
-                return ahead
+                return ahead if len(ahead) <= SHOWN else ahead[:1]
             ahead = tied
         return []
 
@@ -203,6 +205,7 @@ class Ranking:
         self.department = department
         self.of_departments = of_departments
         self.with_lists = with_lists
+        self._places = {}
 
     @cached_property
     def departments(self):
@@ -230,23 +233,21 @@ class Ranking:
     def _within(self):
         return self.department.reach if self.department else {}
 
-    @cached_property
     @reading()
-    def _credits(self):
-        """
-        This will give what was credited in each month: {month: [(month, owner, three ids as named by PLACE, the last
-        first, cents signed, number signed, number reported)]}.
-        """
-        months = [self.month, self.before] if self.with_lists else [self.month]
-        credited = Credit.objects.filter(month__in=months, **self._within).order_by()
-        found = defaultdict(list)
-        for row in raw(credited.values_list("month", "owner", *reversed(PLACE), "base_cents", "signed", "reported")):
-            found[row[0]].append(row)
-        return {month: found[month] or found[str(month)] for month in months}
+    def _credited(self, month, *place):
+        """This will list what was credited in a month: (owner, SUMS, and the ids that `place` names)."""
+        found = Credit.objects.filter(month=month, **self._within).order_by()
+        return raw(found.values_list("owner", *SUMS, *place))
 
     @cached_property
     def _this_month(self):
-        return self._credits[self.month]
+        return self._credited(self.month, *PLACE)
+
+    @cached_property
+    def _month_before(self):
+        if not self.with_lists:
+            return []
+        return self._credited(self.before, *(PLACE if self.of_departments else ()))
 
     @cached_property
     def _people(self):
@@ -266,9 +267,9 @@ class Ranking:
         below = BELOW[self.department.level] if self.department else 0
         return next((pk for pk in where[below:] if pk != itself), itself)
 
-    def _sums(self, kind, month, what):
-        """This will add up the value or the count of a kind of fact by row, of those with any in that month."""
-        credited = [credit for credit in self._credits.get(month, ()) if credit[kind.count]]
+    def _sums(self, kind, credited, what):
+        """This will add up the value or the count of a kind of fact by row, of those who have any."""
+        credited = [credit for credit in credited if credit[kind.count]]
         if not self.of_departments:
             sums = {credit[OWNER]: credit[what] for credit in credited}
             if len(sums) == len(credited):  # nobody was credited in two places, as in most months
@@ -287,8 +288,10 @@ class Ranking:
     def _table(self, kind):
         keys = self._departments if self.of_departments else self._people
         nothing = dict.fromkeys(keys, 0)
-        values, counts = (nothing | self._sums(kind, self.month, what) for what in (kind.value, kind.count))
-        now, before = Places(values), Places(self._sums(kind, self.before, kind.value))
+        values = nothing | self._sums(kind, self._this_month, kind.value)
+        is_a_number = kind.value == kind.count
+        counts = values if is_a_number else nothing | self._sums(kind, self._this_month, kind.count)
+        now, before = Places(values), Places(self._sums(kind, self._month_before, kind.value))
         largest = max(values.values(), default=0) or 1
         seen = self._seen(kind, counts)
 
@@ -362,13 +365,15 @@ class Ranking:
             for pk, name, username in User.objects.filter(pk__in=missing).values_list("pk", "name", "username"):
                 self._names[pk] = name or username
 
-    @cached_property
-    def _places(self):
-        """This will give the departments that each person was credited in."""
-        places = defaultdict(dict)
-        for credit in self._this_month:
-            places[credit[OWNER]][credit[WHERE][-1]] = None
-        return places
+    def _departments_of(self, person):
+        """This will give the ids of the departments at which somebody was credited, of those who are known."""
+        if person not in self._places:
+            found = {pk: {} for pk in self._names}
+            for credit in self._this_month:
+                if credit[OWNER] in found:
+                    found[credit[OWNER]][credit[WHERE][-1]] = None
+            self._places = found
+        return self._places[person] or [self.reader.department_id]
 
     def _name(self, key):
         if not self.of_departments:
@@ -380,7 +385,7 @@ class Ranking:
     def _second(self, key):
         if self.of_departments or not self.with_lists:
             return ""
-        return ", ".join(str(self.departments[pk]) for pk in self._places.get(key, [self.reader.department_id]) if pk)
+        return ", ".join(str(self.departments[pk]) for pk in self._departments_of(key) if pk)
 
     def _is_mine(self, key):
         if not self.of_departments:
@@ -393,8 +398,8 @@ class Ranking:
 
 def raw(facts):
     """
-    This will give the rows of a queryset as the database does, a day as a date or as its text: of tens of thousands of
-    rows Django turns each number by itself.
+    This will give the rows of a queryset of numbers as the database does: of thousands of rows Django turns each number
+    by itself.
     """
     with connections[facts.db].cursor() as cursor:
         cursor.execute(*facts.query.get_compiler(facts.db).as_sql())

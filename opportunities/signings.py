@@ -28,10 +28,9 @@ class Signing(Priced, AtDepartment):
 
     class Meta:
         verbose_name = _("signing")
-        indexes = [  # all that a ranking asks for
-            models.Index(
-                fields=["month", "owner", "department", "city", "province", "base_cents"], name="signing_month"
-            ),
+        indexes = [  # what somebody whose scope ends there sees of a month
+            models.Index(fields=["month", "province", "owner", "opportunity"], name="signing_province"),
+            models.Index(fields=["month", "city", "owner", "opportunity"], name="signing_city"),
         ]
 
     def __str__(self):

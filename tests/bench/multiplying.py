@@ -14,13 +14,13 @@ from customers.models import Contact, Customer
 from customers.texts import ContactText, CustomerText
 from notices.history import Event
 from notices.models import Message
-from opportunities.crediting import Credit
+from opportunities.crediting import recount
 from opportunities.lives import SHARES
 from opportunities.models import FollowUp, Movement, Opportunity, OpportunityContact, Signing
 from opportunities.texts import OpportunityText
 
 RECORDS = [User, User.roles.through, Customer, Contact, Opportunity, OpportunityContact, Movement, FollowUp, Signing]
-RECORDS += [Credit, *SHARES, Approval, Round, Task, Event, Message]
+RECORDS += [*SHARES, Approval, Round, Task, Event, Message]
 TEXTS = {CustomerText: Customer, ContactText: Contact}  # an opportunity's says its number, so it is made anew
 
 
@@ -44,6 +44,7 @@ def multiply(times, say=print):
     NumberSequence.objects.update(last=models.F("last") + (times - 1) * numbers)
     for done in OpportunityText.write_all(after=last):
         say(f"OpportunityText up to {done:,}")
+    recount()
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
 
