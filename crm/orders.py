@@ -16,7 +16,7 @@ from functools import cached_property
 from itertools import islice
 
 from django.core.exceptions import ValidationError
-from django.db.models import F, Q
+from django.db.models import F, Q, Subquery
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -74,6 +74,7 @@ class Ordered:
 
     sorts = {}  # {key: the column of the order}; the first is the default, and each column has an index (column, id)
     sorted_at_once = 5_000  # rows; where a filter leaves more, walking the index of the order meets some of them soon
+    looked_at_first = 1_000  # rows in the index of the order, among which a filter mostly leaves a page
 
     def stretch(self, column):
         """This will give a condition on the column of the order that follows from those asked: how far to walk it."""
@@ -142,12 +143,14 @@ class Ordered:
         if self.keyed is None:
             return self._counted_off()
         descending = self.orders[0].descending != (self.place.side == "before")
+        start, wanted = 0 if self.place.side else (self.place.number - 1) * self.size, self.size + 1
         branches = [
-            self._ordered(branch, descending, indexed=False) if number else self._main(branch, descending)
+            self._ordered(branch, descending, indexed=False)
+            if number
+            else self._main(branch, descending, start + wanted)
             for number, branch in enumerate(self._branches)
         ]
-        wanted = self.size + 1
-        keys = self._merged(branches, 0 if self.place.side else (self.place.number - 1) * self.size, wanted, descending)
+        keys = self._merged(branches, start, wanted, descending)
         more = len(keys) == wanted
         del keys[self.size :]
         if self.place.side == "before":
@@ -212,10 +215,11 @@ class Ordered:
     def _found(self):
         return self.model.objects.sought(self.text, self.user).filter(self.conditions.q())
 
-    def _main(self, main, descending):
+    def _main(self, main, descending, needed):
         """
-        This will give the rows of the reader's first branch, in order. The index of the order is walked, rather than
-        what is there fetched and sorted, unless a filter leaves little: a walk through very much would meet it late.
+        This will give the rows of the reader's first branch, in order, or the `needed` first of them. The index of the
+        order is walked, rather than what is there fetched and sorted, unless a filter leaves little: a walk through
+        very much would meet it late.
         """
         narrowed, most = self.conditions or self.text, self.sorted_at_once
         if not is_wide(self.user):
@@ -227,14 +231,29 @@ class Ordered:
                 if len(found) > most
                 else sorted(found, reverse=descending)
             )
+        if narrowed and (near := self._near(main, descending, needed)):
+            return near
         many = not narrowed or self._found.filter(main).order_by()[: most + 1].count() > most
         return self._ordered(main, descending, indexed=many)
 
-    def _ordered(self, branch, descending, *, indexed):
-        """This will give (key of the order, id) of a branch from the page's place on."""
+    def _near(self, main, descending, needed):
+        """
+        This will give the `needed` first rows, where they are among those that the index of the order has first, which
+        costs less than to count what there is; else nothing.
+        """
+        if main and self.orders[0].key != self.default_sort():  # no index has this order for the branch alone
+            return []
+        every = self._ordered(main, descending, indexed=True, of=self.model.objects.all()).values("order_key")
+        last = Subquery(every[self.looked_at_first : self.looked_at_first + 1])
+        within = {f"order_key__{'gte' if descending else 'lte'}": last}
+        found = list(self._ordered(main, descending, indexed=True).filter(**within)[:needed])
+        return found if len(found) == needed else []
+
+    def _ordered(self, branch, descending, *, indexed, of=None):
+        """This will give (key of the order, id) of a branch, of what is asked for or `of` more, from the place on."""
         column = self.orders[0].column
         order = F(column) if indexed else Coalesce(column, column)  # the same, but no index knows it
-        rows = self._found.filter(branch).annotate(order_key=order)
+        rows = (self._found if of is None else of).filter(branch).annotate(order_key=order)
         if indexed:
             rows = rows.filter(self.stretch(column))
         if self.place.side:  # written so that each database reads a range of the index

@@ -3,6 +3,7 @@
 import unicodedata
 from datetime import date, datetime
 from decimal import Decimal
+from functools import lru_cache
 
 from django.utils import timezone
 from django.utils.translation import get_language, ngettext, pgettext, pgettext_lazy
@@ -108,12 +109,13 @@ def money_short(amount, currency=None):
 
 def day(value):
     """This will write a date: 25 Nov, 11月25日, with the year only where it is not this one; "" for None."""
-    if value is None:
-        return ""
-    value = _local_date(value)
-    if value.year == timezone.localdate().year:
-        return _("%(day)d %(month)s") % _names(value)
-    return _("%(day)d %(month)s %(year)d") % _names(value)
+    return "" if value is None else _day(_local_date(value), timezone.localdate().year, get_language())
+
+
+@lru_cache(maxsize=10_000)  # the same days are written in row after row, and to translate takes most of it
+def _day(value, this_year, _language):
+    form = _("%(day)d %(month)s") if value.year == this_year else _("%(day)d %(month)s %(year)d")
+    return form % _names(value)
 
 
 def weekday(value):

@@ -9,7 +9,7 @@ from functools import cached_property
 from itertools import groupby
 
 from django.conf import settings
-from django.db.models import Count, Max, Q, Sum, Window
+from django.db.models import Count, Q, Sum, Window
 from django.db.models.functions import RowNumber
 from django.http import Http404, QueryDict
 from django.shortcuts import redirect, render
@@ -89,6 +89,15 @@ class End:
     count: int | None  # None where it comes later
     url: str
     refuses: str  # why somebody's card is not dropped on it
+
+
+class Days(dict):
+    """How long a card has been in its stage, in short and in full, by the number of days: many cards share one."""
+
+    def __missing__(self, days):
+        in_full = ngettext("%(count)d day in this stage", "%(count)d days in this stage", days)
+        self[days] = words = (_("%(count)d d") % {"count": days}, in_full % {"count": days})
+        return words
 
 
 class Board(OpportunityList):
@@ -230,8 +239,8 @@ class Board(OpportunityList):
         """This will tell whether the page leaves out what its columns come to, and then asks for it."""
         if self.shows_totals:
             return False
-        ever = Opportunity.objects.order_by().aggregate(most=Max("pk"))["most"] or 0  # counting them would take long
-        return ever > settings.BOARD_SUMS_AT_ONCE
+        last = _last()  # counting them would take long
+        return bool(last) and last[0] > settings.BOARD_SUMS_AT_ONCE
 
     @cached_property
     def sums(self):
@@ -406,6 +415,7 @@ class Board(OpportunityList):
     ):
         now, mine = timezone.now(), owner_pk == self.user.pk
         days = max(0, (now - since).days)
+        days_short, days_said = self._days[days]
         line, line_class, holder = self._line(pk, state)
         return {
             "pk": pk,
@@ -418,9 +428,8 @@ class Board(OpportunityList):
             "closes": shown.day(closes),
             "closes_on": closes and closes.isoformat(),
             "late": closes is not None and closes < self._today,
-            "days": _("%(count)d d") % {"count": days},
-            "days_said": ngettext("%(count)d day in this stage", "%(count)d days in this stage", days)
-            % {"count": days},
+            "days": days_short,
+            "days_said": days_said,
             "rotten": stage.rots_after is not None and days >= stage.rots_after,
             "owner": owner,
             "initials": shown.initials(owner),
@@ -442,9 +451,10 @@ class Board(OpportunityList):
     def _move(self):
         return _("Move %(name)s to…")
 
-    @staticmethod
-    def _days(days):
-        return ngettext("%(count)d day in this stage", "%(count)d days in this stage", days) % {"count": days}
+    @cached_property
+    def _days(self):
+        """This will give how long a card has been in its stage, in short and in full, by the number of days."""
+        return Days()
 
     def _line(self, pk, state):
         """This will give what stands at the foot of a card, its class, and whom the card waits for."""
@@ -452,12 +462,12 @@ class Board(OpportunityList):
         waits = {"waits": holder and shown.waits_for(holder, since)}
         if kind == Task.Kind.REVISE:
             return _("Returned to %(waits)s") % waits, "bad", None
-        words = {
-            State.REPORTING: _("Report: %(waits)s"),
-            State.SIGNING: _("Sign: %(waits)s"),
-            State.TERMINATING: _("Terminate: %(waits)s"),
-        }
-        if holder and state in words:
+        if holder and state in PENDING:
+            words = {
+                State.REPORTING: _("Report: %(waits)s"),
+                State.SIGNING: _("Sign: %(waits)s"),
+                State.TERMINATING: _("Terminate: %(waits)s"),
+            }
             return words[state] % waits, "", holder
         return ("", "", None) if state == State.ACTIVE else (State(state).label, "plain", None)
 
@@ -521,6 +531,11 @@ class Board(OpportunityList):
     @property
     def kept(self):
         return [pair for pair in super().kept if pair[0] not in ("column", "after", "moved")]
+
+
+@prepared
+def _last():
+    return Opportunity.objects.order_by("-pk").values_list("pk", flat=True)[:1]
 
 
 @prepared
