@@ -14,6 +14,8 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
 from django.http import Http404
 
+from crm.prepared import prepared
+
 # The reasons. The first six are facts about one record and one reader; the last three come with a role.
 OWNER = "owner"
 EDIT_SHARE = "edit_share"
@@ -224,6 +226,15 @@ _CHIEFS = frozenset({"gm", "deputy_gm"})
 _ROLES = EVERYWHERE | _CHIEFS
 
 
+@prepared
+def _somebody(pk, *, with_two_step):
+    """This will find a person, with all that every page looks at."""
+    everybody = get_user_model().objects.with_roles().with_settings()
+    if with_two_step:
+        everybody = everybody.with_two_step()
+    return everybody.select_related("department__parent", "department__province").filter(pk=pk)
+
+
 class Backend(AuthenticationBackend):
     """
     `user.has_perm`, answered from the tables, and Django's admin opened to administrators. No stored
@@ -231,16 +242,8 @@ class Backend(AuthenticationBackend):
     """
 
     def get_user(self, user_id):
-        everybody = (
-            get_user_model()
-            .objects.with_roles()
-            .with_settings()
-            .select_related("department__parent", "department__province")
-        )
-        if settings.REQUIRE_TWO_STEP:
-            everybody = everybody.with_two_step()
-        user = everybody.filter(pk=user_id).first()
-        return user if user is not None and user.is_active else None
+        found = _somebody(int(user_id), with_two_step=bool(settings.REQUIRE_TWO_STEP))
+        return found[0] if found and found[0].is_active else None
 
     def has_perm(self, user_obj, perm, obj=None):
         verb = perm.rpartition(".")[2]
