@@ -19,6 +19,7 @@ from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.core.files.storage import storages
 from django.core.files.uploadhandler import FileUploadHandler
+from django.db import Error, connection
 from django.http import FileResponse, Http404
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -181,6 +182,22 @@ def drop(keys):
             storages["files"].delete(key)
         except OSError:
             logger.exception("The file %s could not be deleted.", key)
+
+
+@contextmanager
+def dropped_unless_named(keys):
+    """
+    This will take the stored files `keys` away, a list that may grow within, where the rows that were to name them are
+    not written. Whether they are is not known where the database gave no answer, which may have been lost after it had
+    kept them: those files stay, and if no row names them the sweep finds that.
+    """
+    try:
+        yield
+    except (Error, connection.Database.Error):  # and not those that end the process, which may come then, too
+        raise
+    except Exception:
+        drop(keys)
+        raise
 
 
 def sweep(named):

@@ -1,7 +1,5 @@
 """The files that hang on a record, and the records on which files hang."""
 
-from contextlib import ExitStack
-
 from django.conf import settings
 from django.contrib.contenttypes.fields import GenericRelation
 from django.contrib.contenttypes.models import ContentType
@@ -62,14 +60,13 @@ class File(About):
         if not about.files_permit(by, "add_file"):
             raise NotAllowed()
         good, refused = files.sorted_out(uploads)
-        with ExitStack() as lost:  # what is stored already goes again, unless rows come to name it
-            kept = []
+        kept, keys = [], []
+        with files.dropped_unless_named(keys):
             for upload, name, kind in good:
                 key, size, digest = files.keep(upload)
-                lost.callback(files.drop, [key])
+                keys.append(key)
                 kept.append(cls(about=about, name=name, kind=kind, size=size, sha256=digest, key=key, by=by))
             cls._keep(about, kept, by)
-            lost.pop_all()
         return kept, refused
 
     @classmethod

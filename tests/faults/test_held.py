@@ -93,14 +93,14 @@ def test_beside_twenty_writers_five_readers_and_an_import_nobody_hears_of_a_lock
 
 
 def test_many_who_count_one_up_lose_nothing(product):
-    people, times = 20, 10
+    times = 10
     owner = make.user(language="en")
     opportunity = make.opportunity(owner, amount=0)
     product.begin()
+    people = [Person(owner, product.port) for _person in range(20)]
     answers, typed = [], Company(product.port, 0).typed
 
-    def count():
-        person = Person(owner, product.port)
+    def count(person):
         path = f"/opportunities/{opportunity.pk}/edit/"
         done = 0
         while done < times:
@@ -112,13 +112,13 @@ def test_many_who_count_one_up_lose_nothing(product):
             answers.append(answer.status)
             done += answer.status == 302
 
-    threads = [threading.Thread(target=count) for _person in range(people)]
+    threads = [threading.Thread(target=count, args=[person]) for person in people]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     opportunity.refresh_from_db()
-    assert opportunity.amount == answers.count(302) == people * times
+    assert opportunity.amount == answers.count(302) == len(people) * times
     assert set(answers) <= {302, 409}
 
 

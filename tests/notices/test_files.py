@@ -7,8 +7,10 @@ from datetime import timedelta
 
 import boto3
 import pytest
+import time_machine
 from django.core.files.storage import storages
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import OperationalError, connection
 from django.urls import reverse
 from django.utils import timezone
 from hypothesis import given
@@ -250,6 +252,31 @@ def test_too_many_at_once_and_none_at_all_are_refused(client, opportunity, folde
         answer = bring(client, opportunity, brought(), brought())
     assert "There are 2 files here" in answer.content.decode()
     assert len(stored(folder)) == 2  # those that no row came to name are taken away again
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_a_file_stays_where_the_database_gave_no_answer_whether_its_row_is_kept(
+    client, opportunity, folder, monkeypatch, is_kept
+):
+    commit = connection.commit
+
+    def commit_and_lose_the_answer():
+        monkeypatch.undo()
+        if is_kept:
+            commit()
+        raise OperationalError("server closed the connection unexpectedly")
+
+    monkeypatch.setattr(connection, "commit", commit_and_lose_the_answer)
+    with pytest.raises(OperationalError):
+        File.add(opportunity, [brought()], by=opportunity.owner)
+
+    [key] = stored(folder)
+    assert list(File.objects.values_list("key", flat=True)) == [key] * is_kept
+    assert list(differences()) == []
+    with time_machine.travel(timezone.now() + timedelta(days=2)):
+        sweep_files()
+    assert stored(folder) == [key] * is_kept  # what no row came to name goes with what is old
 
 
 @pytest.mark.case(48)
