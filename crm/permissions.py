@@ -158,6 +158,21 @@ def fetch(user, verb, model, *, queryset=None, to_act=False, **lookup):
     except (model.DoesNotExist, OverflowError, ValueError) as error:  # the last two: a key that no database can hold
         raise Http404 from error
     record.may = May(user, record) if to_act else _verbs(user, model.guard, records.reasons_of(user, record))
+    return _permitted(verb, record)
+
+
+def found(user, verb, record, held):
+    """
+    This will give `record` as `fetch` does, where it has been read, or None, and `held` are all reasons that hold
+    between it and `user`.
+    """
+    if record is None:
+        raise Http404
+    record.may = _verbs(user, record.guard, held)
+    return _permitted(verb, record)
+
+
+def _permitted(verb, record):
     if verb in record.may:
         return record
     raise PermissionDenied if record.may else Http404

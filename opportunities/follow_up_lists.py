@@ -108,11 +108,15 @@ class FollowUpList(Listing):
             ahead = not asked.isdisjoint({("done", False), ("overdue", True)})
             self.orders = [Order("when", "at", not ahead)]
 
-    def _main(self, main, descending):
+    def _main(self, main, descending, needed):
         """Of a few people's follow-ups, the index of all moments would be walked far for one."""
         if not is_wide(self.user):
             return self._ordered(main, descending, indexed=False)
-        return super()._main(main, descending)
+        return super()._main(main, descending, needed)
+
+    def _near(self, main, descending, needed):
+        """Of a province's, it would be walked far for a thousand."""
+        return [] if main else super()._near(main, descending, needed)
 
     @cached_property
     def _changes_all(self):

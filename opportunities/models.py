@@ -23,6 +23,7 @@ from crm.models import Placed, User
 from crm.moments import organisation_today
 from crm.money import Priced
 from crm.pinyin import sort_key
+from crm.prepared import prepared
 from crm.querysets import Guarded, in_scope
 from crm.texts import Findable
 from crm.verbs import NotAllowed, Refused, acting, whole
@@ -66,6 +67,24 @@ def _shared(user, departments, **wanted):
     ]
 
 
+@prepared
+def _whole(pk):
+    """One opportunity with what each of its pages says of it."""
+    return Opportunity.objects.select_related(*Opportunity.PAGE_JOINS).filter(pk=pk)
+
+
+@prepared
+def _ties(pk, about_type, person, *departments):
+    """What was given to a person with one opportunity: (0, the right) for each share, (1, "open" or "") for a task."""
+    of_person = OpportunityUserShare.objects.filter(content_object=pk, user=person)
+    of_departments = OpportunityGroupShare.objects.filter(content_object=pk, group__department__in=departments)
+    tasks = Task.objects.filter(about_type=about_type, about_id=pk, holder=person).order_by()
+    is_open = Case(When(closed_at=None, then=Value("open")), default=Value(""))
+    given = [(of_person, 0, "permission__codename"), (of_departments, 0, "permission__codename"), (tasks, 1, is_open)]
+    first, *others = (rows.annotate(tie=Value(tie)).values_list("tie", what) for rows, tie, what in given)
+    return first.union(*others)
+
+
 class OpportunityQuerySet(Guarded):
     """The vocabulary of opportunities."""
 
@@ -87,6 +106,24 @@ class OpportunityQuerySet(Guarded):
             tasks = Task.objects.filter(holder=user, about_type=ContentType.objects.get_for_model(self.model))
             return [(tasks.open() if reason == permissions.OPEN_TASK else tasks).order_by().values("about_id")]
         return super().keys(reason, user)
+
+    def with_ties(self, user, pk):
+        """
+        This will give (one opportunity with what its pages say, all reasons that hold between it and `user`, as
+        `reasons_held` does), by questions that are prepared; (None, no reason) where there is none.
+        """
+        found = _whole(pk) if pk <= models.BigIntegerField.MAX_BIGINT else []
+        if not found:
+            return None, set()
+        about_type = ContentType.objects.get_for_model(self.model).pk
+        ties = _ties(pk, about_type, user.pk, *user.department_ids)
+        shares, tasks = ({what for tie, what in ties if tie == wanted} for wanted in (0, 1))
+        held = self.reasons_seen(user, found[0])
+        held |= {permissions.VIEW_SHARE} if shares else set()
+        held |= {permissions.EDIT_SHARE} if "change_opportunity" in shares else set()
+        held |= {permissions.PAST_TASK} if tasks else set()
+        held |= {permissions.OPEN_TASK} if "open" in tasks else set()
+        return found[0], held & permissions.possible(user, self.model.guard)
 
     def open(self):
         return self.filter(state__in=OPEN)
@@ -233,6 +270,7 @@ class Opportunity(Placed, Priced, Lifecycle, Entry, Lined, Filed, Customised, Re
     APPROVAL_KEYS = ("amount", "customer", "expected_close_on")
     APPROVAL_JOINS = ("customer", "business_type", "source", "stage", "owner", "department")
     APPROVAL_LISTED = ("customer",)
+    PAGE_JOINS = ("customer", "business_type", "source", "stage", "owner__department", "department")
     MOVING = {"stage", "amount", "probability", "expected_close_on", "owner", "department", "state"}
     CONDITIONS = kinds.Fields(
         state=kinds.Choice(

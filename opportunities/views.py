@@ -15,7 +15,7 @@ from crm import shown
 from crm.forms import Form, typed_before
 from crm.moments import organisation_today
 from crm.once import once
-from crm.permissions import fetch, permits, permits_now, require
+from crm.permissions import fetch, found, permits, permits_now, require
 from crm.recent import page_of
 from crm.verbs import Refused, Stale
 from notices import wording
@@ -43,20 +43,16 @@ from opportunities.record import Page
 
 a_page = require_http_methods(["GET", "HEAD", "POST"])
 
-# What every page shows; how an opportunity ended is read of those that did.
-JOINS = ("customer", "business_type", "source", "stage", "owner__department", "department")
-
-
 # What the form reads of an opportunity that it changes; the verbs read for themselves what they need.
 FORM_JOINS = ("customer", "business_type", "source", "stage", "owner")
 
 
 def _fetch(request, verb, pk, to_act=()):
     """This will fetch the opportunity with what its pages show or, where something was sent, with `to_act` alone."""
-    acts = request.method == "POST"
-    joins = (to_act if acts else JOINS) or [None]  # without a name, Django would join everything
-    records = Opportunity.objects.select_related(*joins)
-    return fetch(request.user, verb, Opportunity, queryset=records, to_act=acts, pk=pk)
+    if request.method != "POST":
+        return found(request.user, verb, *Opportunity.objects.with_ties(request.user, pk))
+    records = Opportunity.objects.select_related(*(to_act or [None]))  # without a name, Django would join everything
+    return fetch(request.user, verb, Opportunity, queryset=records, to_act=True, pk=pk)
 
 
 def page_for(request, verb, pk, rule=None, to_act=()):

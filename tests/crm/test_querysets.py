@@ -190,6 +190,9 @@ def test_what_a_record_that_was_read_says_of_itself_is_what_the_database_says(wo
                 )
                 assert {verb for verb in TABLES[model.guard] if permits_now(reader, verb, record)} == verbs
                 assert {verb for verb in TABLES[model.guard] if verb in May(reader, record)} == verbs
+                if model is Opportunity:
+                    held = model.objects.reasons_held(reader, record)
+                    assert model.objects.with_ties(reader, record.pk) == (record, held)
 
 
 @slowly
