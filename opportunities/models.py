@@ -7,7 +7,7 @@ from decimal import Decimal
 from django.conf import settings
 from django.contrib.contenttypes.models import ContentType
 from django.db import models
-from django.db.models import Case, Count, F, Q, Sum, Value, When
+from django.db.models import Case, Count, Exists, F, Q, Sum, Value, When
 from django.db.models.functions import Coalesce
 from django.urls import reverse
 from django.utils import timezone
@@ -67,22 +67,28 @@ def _shared(user, departments, **wanted):
     ]
 
 
-@prepared
-def _whole(pk):
-    """One opportunity with what each of its pages says of it."""
-    return Opportunity.objects.select_related(*Opportunity.PAGE_JOINS).filter(pk=pk)
+NO_DEPARTMENT = 0  # a key that none has
 
 
 @prepared
-def _ties(pk, about_type, person, *departments):
-    """What was given to a person with one opportunity: (0, the right) for each share, (1, "open" or "") for a task."""
+def _with_ties(pk, about_type, person, *departments):
+    """One opportunity with what its pages say, and what was given to a person with it."""
     of_person = OpportunityUserShare.objects.filter(content_object=pk, user=person)
     of_departments = OpportunityGroupShare.objects.filter(content_object=pk, group__department__in=departments)
-    tasks = Task.objects.filter(about_type=about_type, about_id=pk, holder=person).order_by()
-    is_open = Case(When(closed_at=None, then=Value("open")), default=Value(""))
-    given = [(of_person, 0, "permission__codename"), (of_departments, 0, "permission__codename"), (tasks, 1, is_open)]
-    first, *others = (rows.annotate(tie=Value(tie)).values_list("tie", what) for rows, tie, what in given)
-    return first.union(*others)
+    tasks = Task.objects.filter(about_type=about_type, about_id=pk, holder=person)
+    to_edit = {"permission__codename": "change_opportunity"}
+    return (
+        Opportunity.objects.select_related(*Opportunity.PAGE_JOINS)
+        .annotate(
+            shared=Exists(of_person),
+            shared_to_edit=Exists(of_person.filter(**to_edit)),
+            shared_widely=Exists(of_departments),
+            shared_widely_to_edit=Exists(of_departments.filter(**to_edit)),
+            asked=Exists(tasks),
+            asked_now=Exists(tasks.open()),
+        )
+        .filter(pk=pk)
+    )
 
 
 class OpportunityQuerySet(Guarded):
@@ -110,20 +116,21 @@ class OpportunityQuerySet(Guarded):
     def with_ties(self, user, pk):
         """
         This will give (one opportunity with what its pages say, all reasons that hold between it and `user`, as
-        `reasons_held` does), by questions that are prepared; (None, no reason) where there is none.
+        `reasons_held` does), by a question that is prepared; (None, no reason) where there is none.
         """
-        found = _whole(pk) if pk <= models.BigIntegerField.MAX_BIGINT else []
-        if not found:
+        if pk > models.BigIntegerField.MAX_BIGINT:
             return None, set()
         about_type = ContentType.objects.get_for_model(self.model).pk
-        ties = _ties(pk, about_type, user.pk, *user.department_ids)
-        shares, tasks = ({what for tie, what in ties if tie == wanted} for wanted in (0, 1))
-        held = self.reasons_seen(user, found[0])
-        held |= {permissions.VIEW_SHARE} if shares else set()
-        held |= {permissions.EDIT_SHARE} if "change_opportunity" in shares else set()
-        held |= {permissions.PAST_TASK} if tasks else set()
-        held |= {permissions.OPEN_TASK} if "open" in tasks else set()
-        return found[0], held & permissions.possible(user, self.model.guard)
+        for it in _with_ties(pk, about_type, user.pk, *(user.department_ids or [NO_DEPARTMENT])):
+            given = {
+                permissions.VIEW_SHARE: it.shared or it.shared_widely,
+                permissions.EDIT_SHARE: it.shared_to_edit or it.shared_widely_to_edit,
+                permissions.PAST_TASK: it.asked,
+                permissions.OPEN_TASK: it.asked_now,
+            }
+            held = self.reasons_seen(user, it) | {reason for reason, holds in given.items() if holds}
+            return it, held & permissions.possible(user, self.model.guard)
+        return None, set()
 
     def open(self):
         return self.filter(state__in=OPEN)
@@ -1003,6 +1010,14 @@ class Opportunity(Placed, Priced, Lifecycle, Entry, Lined, Filed, Customised, Re
             draft.create(by=by)
             Line.objects.bulk_create(line.copied(draft) for line in self.its_lines())
         return draft
+
+    @classmethod
+    def take_back(cls, entries, *, by):
+        """This will also take away what somebody was credited with for those that came in signed."""
+        signings = list(Signing.objects.filter(opportunity__in=[entry.about_id for entry in entries]))
+        stays = super().take_back(entries, by=by)
+        credit(no_longer_signed=[signing for signing in signings if signing.opportunity_id not in stays])
+        return stays
 
     # What an approval tells it
 
